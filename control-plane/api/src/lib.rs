@@ -1,0 +1,1 @@
+//! Paths and types of the control plane's API.

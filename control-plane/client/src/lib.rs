@@ -1,0 +1,1 @@
+//! What edges, origin services and the admin verbs use to talk to the control plane.

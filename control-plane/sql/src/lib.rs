@@ -1,0 +1,1 @@
+//! One Db over SQLite and PostgreSQL.

@@ -1,0 +1,1 @@
+//! Revisions, nodes, tables, blobs and audit.

@@ -1,0 +1,1 @@
+//! Media: packaging and URL minting.

@@ -1,0 +1,1 @@
+//! Boots any set of origin contexts.

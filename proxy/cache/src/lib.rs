@@ -1,0 +1,1 @@
+//! What a shared HTTP cache may store, reuse and must revalidate (RFC 9111).

@@ -1,0 +1,1 @@
+//! HTTP as bytes: request heads, fields, structured fields, dates, chunked framing.

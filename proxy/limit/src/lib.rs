@@ -1,0 +1,1 @@
+//! Rate limits: bounded tables of token buckets.

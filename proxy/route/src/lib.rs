@@ -1,0 +1,1 @@
+//! Which site and route a request belongs to, and which redirect answers it.

@@ -1,0 +1,1 @@
+//! Signed URLs and access tokens: minting and verifying.

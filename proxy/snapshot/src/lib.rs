@@ -1,0 +1,1 @@
+//! A spec compiled into what an edge runs.

@@ -1,0 +1,1 @@
+//! The fleet configuration as people write it.

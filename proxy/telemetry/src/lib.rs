@@ -1,0 +1,1 @@
+//! One table of metric names, outcomes and reasons.

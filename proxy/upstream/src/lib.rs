@@ -1,0 +1,1 @@
+//! Upstream groups, connections, retries.

@@ -1,0 +1,2 @@
+//! `tidegate`: the composition root.
+fn main() {}
