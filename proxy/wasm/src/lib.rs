@@ -1,1 +1,37 @@
-//! The proxy-wasm host.
+//! The proxy-wasm host: loads plugins and runs their callbacks over a request.
+//!
+//! It speaks proxy-wasm 0.1.0, 0.2.0 and 0.2.1 and the WASI functions that modules built with the
+//! Rust, Go, TinyGo, AssemblyScript and C++ SDKs import. It is not an HTTP server and knows no
+//! connection: what a plugin sees of a request comes through the trait [`Exchange`], and the calls
+//! it makes go out through the trait [`Dispatcher`].
+//!
+//! **Invariant:** a module never takes the process down. It runs under a time limit, a memory cap
+//! and a log rate; an instance that trapped is dropped and never entered again.
+//!
+//! **Invariant:** a plugin's callback never waits. Answers of the outside world arrive in a later
+//! callback, on the instance that asked, and only while the asking request still lives.
+//!
+//! **Invariant:** an ordinary callback takes one uncontended lock and allocates nothing on the
+//! host's side.
+//!
+//! Entry: [`Host::new`], [`Host::load`], [`Chain::begin`].
+
+mod chain;
+mod config;
+mod dispatch;
+mod error;
+mod exchange;
+mod host;
+mod metric;
+mod plugin;
+mod verdict;
+
+pub use chain::{Chain, RequestContext};
+pub use config::{Clock, HostConfig, LimitsConfig, LogLevel, LogSink, OnFailure, PluginConfig};
+pub use dispatch::{CallError, CallFuture, Dispatcher, HttpAnswer, HttpCall, NoCalls};
+pub use error::{HostError, LoadError};
+pub use exchange::{Buffer, Exchange, Map, Value};
+pub use host::Host;
+pub use metric::{MetricKind, MetricValue, Sample};
+pub use plugin::{Phases, Plugin, PluginState, PluginStatus};
+pub use verdict::{LocalResponse, Pairs, Verdict};
