@@ -1,0 +1,1 @@
+//! Bodies of the fuzz targets: each takes arbitrary bytes and panics when a promise is broken.

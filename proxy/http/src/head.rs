@@ -1,0 +1,239 @@
+//! The head of a request, checked and normalised, borrowing the bytes it was read from.
+
+mod diagnose;
+mod framing;
+mod h1;
+mod h2;
+
+use std::{borrow::Cow, fmt};
+
+use smallvec::SmallVec;
+
+pub use h1::{head_may_end, parse_head};
+pub use h2::{H2Parts, head_from_h2};
+
+use crate::{Field, FieldList, Fields, Known, Method, Scheme, Version, known::KNOWN_COUNT};
+
+/// A request head that has passed every framing rule.
+///
+/// Path, query and host are normalised; field values are as received, without the whitespace
+/// around them.
+pub struct Head<'a> {
+    /// Where the field lines lie.
+    bytes: &'a [u8],
+    lines: SmallVec<[Line; LINES_INLINE]>,
+    /// For each well-known name 1 + the index of its first line, 0 when absent.
+    known: [u8; KNOWN_COUNT],
+    method: Method<'a>,
+    /// `path[?query]`, or `*` for `OPTIONS *`.
+    target: Cow<'a, str>,
+    path_len: u16,
+    host: Cow<'a, str>,
+    port: Option<u16>,
+    body: Framing,
+    version: Version,
+    scheme: Scheme,
+    keep_alive: bool,
+    expects_continue: bool,
+    upgrades: bool,
+}
+
+/// How the body that follows a request head is delimited (RFC 9112 6.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// No body follows.
+    Empty,
+    /// Exactly this many bytes follow.
+    Length(u64),
+    /// Chunks follow; on HTTP/2: data frames of unknown total.
+    Chunked,
+}
+
+/// What a head may cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeadLimits {
+    /// Bytes of the whole head, at most [`HeadLimits::HEAD_BYTES_CAP`].
+    pub head_bytes_max: usize,
+    /// Field lines, at most [`HeadLimits::FIELDS_CAP`].
+    pub fields_max: usize,
+    /// Bytes of the request target as received.
+    pub target_bytes_max: usize,
+}
+
+/// Where a field line lies in the bytes of the head.
+#[derive(Debug, Clone, Copy)]
+struct Line {
+    name: u16,
+    name_len: u16,
+    value: u16,
+    value_len: u16,
+}
+
+/// Lines kept without an allocation. A browser sends about twenty.
+const LINES_INLINE: usize = 24;
+
+impl HeadLimits {
+    /// Positions in a head are kept in 16 bits.
+    pub const HEAD_BYTES_CAP: usize = u16::MAX as usize;
+    /// Indices of lines are kept in 8 bits.
+    pub const FIELDS_CAP: usize = 128;
+}
+
+impl Default for HeadLimits {
+    fn default() -> Self {
+        Self { head_bytes_max: 32 * 1024, fields_max: 100, target_bytes_max: 8 * 1024 }
+    }
+}
+
+impl<'a> Head<'a> {
+    /// The method, never CONNECT or TRACE.
+    #[inline]
+    pub const fn method(&self) -> Method<'a> {
+        self.method
+    }
+
+    /// The version of the message.
+    #[inline]
+    pub const fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The scheme of the connection it arrived on.
+    #[inline]
+    pub const fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    /// The host in lower case, without port and trailing dot. Empty only for an HTTP/1.0 request
+    /// that names none.
+    #[inline]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port the client named, unless it is the default of the scheme.
+    #[inline]
+    pub const fn port(&self) -> Option<u16> {
+        self.port
+    }
+
+    /// Host and, where it is not the default, port: what a Host field sent on should say.
+    pub fn authority(&self) -> Cow<'_, str> {
+        match self.port {
+            Some(port) => Cow::Owned(format!("{}:{port}", self.host)),
+            None => Cow::Borrowed(self.host()),
+        }
+    }
+
+    /// The normalised absolute path, or `*` for `OPTIONS *`.
+    #[inline]
+    pub fn path(&self) -> &str {
+        &self.target[..usize::from(self.path_len)]
+    }
+
+    /// The query as received, without the question mark.
+    #[inline]
+    pub fn query(&self) -> Option<&str> {
+        self.target.get(usize::from(self.path_len) + 1..)
+    }
+
+    /// The normalised path with the query: what a request sent on should ask for.
+    #[inline]
+    pub fn target(&self) -> &str {
+        &self.target
+    }
+
+    /// How the body is delimited.
+    #[inline]
+    pub const fn body(&self) -> Framing {
+        self.body
+    }
+
+    /// Whether the client lets the connection live on (RFC 9112 9.3).
+    #[inline]
+    pub const fn keep_alive(&self) -> bool {
+        self.keep_alive
+    }
+
+    /// Whether the client waits for 100 (Continue) before it sends the body (RFC 9110 10.1.1).
+    #[inline]
+    pub const fn expects_continue(&self) -> bool {
+        self.expects_continue
+    }
+
+    /// The protocols asked for, when Connection says that Upgrade is meant (RFC 9110 7.8).
+    pub fn upgrade(&self) -> Option<&'a [u8]> {
+        self.upgrades.then(|| self.field(Known::Upgrade)).flatten()
+    }
+
+    /// The value of the first line with a well-known name, without a search.
+    #[inline]
+    pub fn field(&self, name: Known) -> Option<&'a [u8]> {
+        let index = self.known[name as usize];
+        let line = self.lines.get(usize::from(index).wrapping_sub(1))?;
+        Some(line.value(self.bytes))
+    }
+
+    /// Like [`Head::field`], when the value is UTF-8.
+    pub fn text(&self, name: Known) -> Option<&'a str> {
+        self.field(name).and_then(|value| std::str::from_utf8(value).ok())
+    }
+
+    /// The field lines in order.
+    pub fn fields(&self) -> impl DoubleEndedIterator<Item = Field<'a>> + ExactSizeIterator {
+        self.lines.iter().map(|line| line.of(self.bytes))
+    }
+
+    /// An owned copy of the field lines.
+    pub fn to_field_list(&self) -> FieldList {
+        let mut list = FieldList::with_capacity(self.lines.len() + 8, self.bytes.len() + 256);
+        self.fields().for_each(|field| list.push(field.name, field.value));
+        list
+    }
+}
+
+impl Fields for Head<'_> {
+    fn first(&self, name: &str) -> Option<&[u8]> {
+        if let Some(known) = Known::lookup(name.as_bytes()) {
+            return self.field(known);
+        }
+        self.fields().find(|f| f.name.eq_ignore_ascii_case(name.as_bytes())).map(|f| f.value)
+    }
+
+    fn each(&self, f: &mut dyn FnMut(&[u8], &[u8])) {
+        self.fields().for_each(|field| f(field.name, field.value));
+    }
+}
+
+impl fmt::Debug for Head<'_> {
+    /// Without field values and query: they may hold secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Head")
+            .field("method", &self.method)
+            .field("host", &self.host)
+            .field("path", &self.path())
+            .field("version", &self.version)
+            .field("fields", &self.lines.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Line {
+    #[inline]
+    fn of(self, bytes: &[u8]) -> Field<'_> {
+        Field { name: self.name(bytes), value: self.value(bytes) }
+    }
+
+    #[inline]
+    fn name(self, bytes: &[u8]) -> &[u8] {
+        &bytes[usize::from(self.name)..][..usize::from(self.name_len)]
+    }
+
+    #[inline]
+    fn value(self, bytes: &[u8]) -> &[u8] {
+        &bytes[usize::from(self.value)..][..usize::from(self.value_len)]
+    }
+}
+
+#[cfg(test)]
+mod tests;
