@@ -6,7 +6,9 @@ use std::error::Error as StdError;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The address names no engine that this build has.
-    #[error("database address {0:?} is not understood: use sqlite:<path> or postgres://<host>/<db>")]
+    #[error(
+        "database address {0:?} is not understood: use sqlite:<path> or postgres://<host>/<db>"
+    )]
     Address(String),
     /// The engine could not be reached or its file not be opened.
     #[error("cannot open the database at {address}: {source}")]

@@ -168,7 +168,8 @@ fn in_savepoint(tx: &mut Tx, work: Write) -> Option<Answer> {
         return None;
     }
     let answer = catch_unwind(AssertUnwindSafe(|| work(tx))).unwrap_or(None);
-    let end = if answer.is_some() { "RELEASE closure" } else { "ROLLBACK TO closure; RELEASE closure" };
+    let end =
+        if answer.is_some() { "RELEASE closure" } else { "ROLLBACK TO closure; RELEASE closure" };
     let ended = lite(tx).batch(end);
     ended.ok().and(answer)
 }
@@ -284,9 +285,9 @@ fn bind(prepared: &mut Prepared<'_>, name: &'static str, params: &[Val<'_>]) -> 
             .and_then(|name| name.strip_prefix('$'))
             .and_then(|digits| digits.parse::<usize>().ok())
             .unwrap_or(index);
-        let value = params.get(number.wrapping_sub(1)).ok_or_else(|| {
-            failed(rusqlite::Error::InvalidParameterCount(params.len(), number))
-        })?;
+        let value = params
+            .get(number.wrapping_sub(1))
+            .ok_or_else(|| failed(rusqlite::Error::InvalidParameterCount(params.len(), number)))?;
         prepared.raw_bind_parameter(index, value).map_err(failed)?;
     }
     Ok(())
@@ -305,7 +306,9 @@ fn engine_error(statement: &'static str, error: rusqlite::Error) -> Error {
             }
             _ => Error::Constraint { statement, detail },
         },
-        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Error::Conflict { statement, detail },
+        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => {
+            Error::Conflict { statement, detail }
+        }
         _ => Error::Engine { statement, source: error.into() },
     }
 }

@@ -18,6 +18,19 @@ pub const POSTGRES_VARIABLE: &str = "TIDEGATE_TEST_POSTGRES";
 
 const START_SECONDS_MAX: u64 = 60;
 
+/// The shell lives on our standard input: when this process ends, however it ends, `cat` ends, and
+/// the server goes down with its folder. PostgreSQL refuses to run as root.
+const SERVER: &str = r#"
+exec 3<&0 </dev/null
+$OWN "$DIR" && cd "$DIR" || exit 1
+$AS "$BIN/initdb" -D "$DIR/data" -A trust -U postgres --no-sync >"$DIR/initdb.log" 2>&1 || exit 1
+$AS "$BIN/postgres" -D "$DIR/data" -k "$DIR" -p 5432 -c listen_addresses= -c fsync=off \
+    -c max_connections=200 >"$DIR/log" 2>&1 3<&- &
+PG=$!
+cat <&3 >/dev/null
+kill -INT "$(head -1 "$DIR/data/postmaster.pid")"; wait $PG; rm -rf "$DIR"
+"#;
+
 /// A fresh, migrated database; the SQLite file goes away with it.
 pub struct TestDb {
     /// The open database.
@@ -114,22 +127,14 @@ fn private_server() -> Option<String> {
     };
     let folder = tempfile::Builder::new().prefix("tg-pg").tempdir_in("/tmp").expect("a folder");
     let folder = folder.keep();
-    // The shell lives on our standard input: when this process ends, however it ends, `cat` ends,
-    // and the server goes down with its folder.
-    let script = format!(
-        "exec 3<&0; chown \"$U\" {dir} && cd {dir} && $AS {bin}/initdb -D {dir}/data -A trust -U postgres \
-         --no-sync >{dir}/initdb.log 2>&1 </dev/null && {{ $AS {bin}/postgres -D {dir}/data -k {dir} -p 5432 \
-         -c listen_addresses= -c fsync=off -c max_connections=200 >{dir}/log 2>&1 </dev/null 3<&- & }} ; \
-         PG=$!; cat <&3 >/dev/null; kill -INT $PG; wait $PG; rm -rf {dir}",
-        dir = folder.display(),
-        bin = bin.display(),
-    );
     let root = Command::new("id").arg("-u").output().is_ok_and(|out| out.stdout == b"0\n");
-    let (user, run_as) = if root { ("postgres", "runuser -u postgres --") } else { ("", "") };
+    let (own, run_as) = if root { ("chown postgres", "runuser -u postgres --") } else { (":", "") };
     let mut child = Command::new("sh")
-        .args(["-c", &script.replace("chown \"$U\" ", if root { "chown \"$U\" " } else { ": " })])
-        .env("U", user)
+        .args(["-c", SERVER])
+        .env("OWN", own)
         .env("AS", run_as)
+        .env("DIR", &folder)
+        .env("BIN", &bin)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -137,6 +142,7 @@ fn private_server() -> Option<String> {
         .expect("sh starts");
     // Kept open for the life of the process.
     std::mem::forget(child.stdin.take());
+    std::thread::spawn(move || child.wait());
     wait_ready(&folder);
     Some(format!("postgres://postgres@{}/postgres", encoded(&folder)))
 }

@@ -104,6 +104,7 @@ impl From<Vec<u8>> for Val<'_> {
     }
 }
 
+#[allow(clippy::use_self, reason = "the bound comes before there is a Self")]
 impl<'a, T: Into<Val<'a>>> From<Option<T>> for Val<'a> {
     fn from(value: Option<T>) -> Self {
         value.map_or(Self::Null, Into::into)
