@@ -1,1 +1,54 @@
-//! The fleet configuration as people write it.
+//! The fleet configuration as people write it, and the node file beside it.
+//!
+//! What it is: the typed tree of a spec, a reader for YAML and JSON that reports every problem of a
+//! document at once (each with its path, line and a hint), canonical JSON with a content hash, and the
+//! JSON Schema printed from the same declarations.
+//!
+//! What it is not: it knows nothing of what a spec means. References between resources, addresses and
+//! patterns are judged by `tidegate-snapshot`.
+//!
+//! **Invariant:** a spec that was read, written as JSON and read again is equal to the first.
+//! **Invariant:** two specs that mean the same to the reader have the same hash, whatever the order of
+//! keys, comments, or defaults spelled out.
+//! **Invariant:** no input panics the reader or makes it use memory out of proportion to the input.
+//!
+//! Entry: [`read`] gives a [`Spec`]; [`Document`] also keeps where everything stands;
+//! [`NodeConfig`] is the local node file.
+
+mod resource;
+
+pub mod cache;
+pub mod canonical;
+pub mod document;
+pub mod fleet;
+pub mod keys;
+pub mod limit;
+pub mod link;
+pub mod node_file;
+pub mod plugin;
+pub mod problem;
+pub mod reader;
+pub mod site;
+pub mod tree;
+pub mod units;
+pub mod upstream;
+pub mod value;
+
+#[cfg(test)]
+mod tests;
+
+pub use cache::{CachePolicy, QueryPolicy, StalePolicy, TtlPolicy};
+pub use document::{Document, read};
+pub use fleet::Spec;
+pub use keys::{Key, KeyAlgorithm, KeyMaterial, Keyset, Secret};
+pub use limit::{Limit, LimitAlgorithm, LimitFailure, LimitMode};
+pub use link::{LinkDomain, RedirectRule, RedirectTable};
+pub use node_file::NodeConfig;
+pub use plugin::{OnFailure, Plugin, PluginModule};
+pub use problem::Problem;
+pub use site::{
+    Action, FieldTest, HeaderEdits, HeaderPolicy, Match, ProxyAction, RedirectAction,
+    RespondAction, Rewrite, Route, Site, VerifyPolicy,
+};
+pub use units::{Rate, Size};
+pub use upstream::{Balance, HealthCheck, RetryPolicy, Server, Upstream, UpstreamTls};
