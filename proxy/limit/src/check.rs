@@ -1,0 +1,206 @@
+//! All limits of a request: every one is asked before any is charged.
+
+use crate::key::KeyHash;
+use crate::quota::{Cells, Quota, Verdict};
+use crate::rule::Rule;
+use crate::table::Table;
+
+/// Most limits of one request whose outcomes a [`Permit`] lists.
+pub const CHARGES_MAX: usize = 8;
+
+/// One limit that applies to a request.
+#[derive(Debug, Clone, Copy)]
+pub struct Charge<'a> {
+    /// The limit.
+    pub rule: &'a Rule,
+    /// The request's key under it.
+    pub key: KeyHash,
+    /// Tokens, usually `rule.cost(..)`; 0 asks without charging.
+    pub cost: u32,
+}
+
+/// How one limit stands after a request was admitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Outcome {
+    /// The largest number of requests that can pass at once.
+    pub limit: u32,
+    /// Requests left.
+    pub remaining: u32,
+    /// Time until all of the quota is back, microseconds.
+    pub reset_us: u64,
+    /// The limit would have denied the request, were it enforced.
+    pub shadowed: bool,
+}
+
+/// A request passed all its limits and was charged.
+#[derive(Debug)]
+#[must_use = "a request that was charged should be served, and released when it holds a place"]
+pub struct Permit {
+    outcomes: [Outcome; CHARGES_MAX],
+    held: [u64; CHARGES_MAX],
+    len: usize,
+}
+
+/// A request was denied by one limit and charged by none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Denied {
+    /// Which of the charges.
+    pub index: usize,
+    /// Until the same request would pass, microseconds; `u64::MAX` when it never will, because it
+    /// costs more than the limit allows at once.
+    pub retry_after_us: u64,
+    /// The largest number of requests that can pass at once.
+    pub limit: u32,
+    /// Requests left; not zero when the request cost more than that.
+    pub remaining: u32,
+}
+
+impl Table {
+    /// Asks every limit, then charges every limit. `now_us` is microseconds since the Unix epoch, from
+    /// a clock that never steps back (calendar quotas need the epoch, all the others only the order).
+    ///
+    /// # Errors
+    /// [`Denied`] names the limit with the longest wait; no limit was charged then.
+    pub fn check(&self, charges: &[Charge<'_>], now_us: u64) -> Result<Permit, Denied> {
+        let now_ns = now_us.saturating_mul(1000);
+        if charges.len() > 1 {
+            self.ask(charges, now_ns)?;
+        }
+        let mut permit = Permit::new();
+        for (index, charge) in charges.iter().enumerate() {
+            match self.charge(charge, now_ns) {
+                Ok(outcome) => permit.push(charge, outcome),
+                Err(verdict) if !charge.rule.enforced(charge.key) => {
+                    permit.push_shadowed(charge, verdict);
+                }
+                Err(verdict) => {
+                    self.give_back(&charges[..index], &permit, now_ns);
+                    return Err(denied(index, charge, verdict));
+                }
+            }
+        }
+        Ok(permit)
+    }
+
+    /// How a limit stands, without charging it.
+    pub fn peek(&self, rule: &Rule, key: KeyHash, now_us: u64) -> Outcome {
+        let now_ns = now_us.saturating_mul(1000);
+        outcome(rule.quota(), self.verdict(&Charge { rule, key, cost: 0 }, now_ns))
+    }
+
+    /// Charges what became known only after the answer, into debt if need be.
+    pub fn settle(&self, charge: &Charge<'_>, now_us: u64) {
+        let now_ns = now_us.saturating_mul(1000);
+        let quota = charge.rule.quota();
+        let cell = quota.cells(charge.key, now_ns).own;
+        let debit =
+            |word| Ok::<_, std::convert::Infallible>(quota.debit(word, now_ns, charge.cost));
+        let Ok(()) = self.update(cell, now_ns, debit);
+    }
+
+    /// Gives back the places that a permit holds under limits of concurrency.
+    pub fn release(&self, permit: Permit) {
+        for cell in permit.held.into_iter().filter(|&cell| cell != 0) {
+            self.amend(cell, |word| word - u64::from(word as u32 > 0));
+        }
+    }
+
+    fn ask(&self, charges: &[Charge<'_>], now_ns: u64) -> Result<(), Denied> {
+        let denials = charges.iter().enumerate().filter_map(|(index, charge)| {
+            let verdict = self.verdict(charge, now_ns);
+            let no = matches!(verdict, Verdict::No { .. }) && charge.rule.enforced(charge.key);
+            no.then(|| denied(index, charge, verdict))
+        });
+        match denials.max_by_key(|denied| denied.retry_after_us) {
+            Some(denied) => Err(denied),
+            None => Ok(()),
+        }
+    }
+
+    fn verdict(&self, charge: &Charge<'_>, now_ns: u64) -> Verdict {
+        let quota = charge.rule.quota();
+        let Cells { own, before } = quota.cells(charge.key, now_ns);
+        let before = before.map_or(0, |cell| self.read(cell, now_ns));
+        quota.decide(self.read(own, now_ns), before, now_ns, charge.cost)
+    }
+
+    fn charge(&self, charge: &Charge<'_>, now_ns: u64) -> Result<Outcome, Verdict> {
+        if charge.cost == 0 {
+            return Ok(outcome(charge.rule.quota(), self.verdict(charge, now_ns)));
+        }
+        let quota = charge.rule.quota();
+        let Cells { own, before } = quota.cells(charge.key, now_ns);
+        let before = before.map_or(0, |cell| self.read(cell, now_ns));
+        let last = std::cell::Cell::new(Verdict::No { wait_ns: 0, left: 0 });
+        self.update(own, now_ns, |word| {
+            last.set(quota.decide(word, before, now_ns, charge.cost));
+            match last.get() {
+                Verdict::Go { word, .. } => Ok(word),
+                no @ Verdict::No { .. } => Err(no),
+            }
+        })?;
+        Ok(outcome(quota, last.get()))
+    }
+
+    fn give_back(&self, charged: &[Charge<'_>], permit: &Permit, now_ns: u64) {
+        for (index, charge) in charged.iter().enumerate() {
+            let shadowed = permit.outcomes.get(index).is_some_and(|outcome| outcome.shadowed);
+            if charge.cost > 0 && !shadowed {
+                let quota = charge.rule.quota();
+                let cell = quota.cells(charge.key, now_ns).own;
+                self.amend(cell, |word| quota.refund(word, charge.cost));
+            }
+        }
+    }
+}
+
+impl Permit {
+    /// How each limit stands, in the order of the charges.
+    pub fn outcomes(&self) -> &[Outcome] {
+        &self.outcomes[..self.len]
+    }
+
+    /// Whether the permit must be given back with [`Table::release`].
+    pub fn holds(&self) -> bool {
+        self.held.iter().any(|&cell| cell != 0)
+    }
+
+    fn new() -> Self {
+        Self { outcomes: [Outcome::default(); CHARGES_MAX], held: [0; CHARGES_MAX], len: 0 }
+    }
+
+    fn push(&mut self, charge: &Charge<'_>, outcome: Outcome) {
+        if self.len < CHARGES_MAX {
+            let holds = charge.rule.quota().is_concurrency() && charge.cost > 0;
+            self.held[self.len] = if holds { charge.key.0 } else { 0 };
+            self.outcomes[self.len] = outcome;
+            self.len += 1;
+        }
+    }
+
+    fn push_shadowed(&mut self, charge: &Charge<'_>, verdict: Verdict) {
+        if self.len < CHARGES_MAX {
+            let outcome = outcome(charge.rule.quota(), verdict);
+            self.outcomes[self.len] = Outcome { shadowed: true, ..outcome };
+            self.len += 1;
+        }
+    }
+}
+
+fn outcome(quota: &Quota, verdict: Verdict) -> Outcome {
+    let (remaining, reset_ns) = match verdict {
+        Verdict::Go { left, reset_ns, .. } => (left, reset_ns),
+        Verdict::No { left, wait_ns } => (left, wait_ns),
+    };
+    let reset_us = reset_ns.div_ceil(1000);
+    Outcome { limit: quota.limit(), remaining, reset_us, shadowed: false }
+}
+
+fn denied(index: usize, charge: &Charge<'_>, verdict: Verdict) -> Denied {
+    let (wait_ns, remaining) = match verdict {
+        Verdict::No { wait_ns, left } => (wait_ns, left),
+        Verdict::Go { left, .. } => (0, left),
+    };
+    let retry_after_us = if wait_ns == u64::MAX { u64::MAX } else { wait_ns.div_ceil(1000) };
+    Denied { index, retry_after_us, limit: charge.rule.quota().limit(), remaining }
+}

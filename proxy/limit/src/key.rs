@@ -1,0 +1,303 @@
+//! What tells one client from another: the parts of a key, and its hash.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::hash::Hasher;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use siphasher::sip::SipHasher13;
+use tidegate_http::Fields;
+
+use crate::rule::Missing;
+
+/// Most parts of one key.
+pub const KEY_PARTS_MAX: usize = 8;
+/// Address prefix of an IPv6 client when the rule names none: one subscriber usually has a whole /64.
+pub const IPV6_PREFIX_DEFAULT: u8 = 64;
+
+/// The secret of the keyed hash, one per fleet. Without it nobody can choose keys that collide.
+#[derive(Clone)]
+pub struct Secret([u8; 16]);
+
+/// The hash of a rule's name and a request's key under it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct KeyHash(pub u64);
+
+/// One part of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyPart {
+    /// The client's address, cut to a prefix length for IPv4 and one for IPv6.
+    ClientIp {
+        /// Bits kept of an IPv4 address, at most 32.
+        v4: u8,
+        /// Bits kept of an IPv6 address, at most 128.
+        v6: u8,
+    },
+    /// All lines of a request field, by its lower-case name.
+    Header(String),
+    /// A cookie, by its exact name.
+    Cookie(String),
+    /// The first query parameter of this name, both percent-decoded.
+    Query(String),
+    /// A claim of the verified token.
+    Claim(String),
+    /// The route that the request matched.
+    Route,
+    /// The host of the request.
+    Host,
+    /// The method of the request.
+    Method,
+    /// The path of the request.
+    Path,
+    /// A fixed word: one bucket for everybody.
+    Constant(String),
+}
+
+/// Why a part of a key cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// An unknown word.
+    #[error(
+        "key part {0:?} is not one of client_ip, client_ip/<v4 bits>/<v6 bits>, header:<name>, \
+         cookie:<name>, query:<name>, claim:<name>, route, host, method, path, const:<word>"
+    )]
+    Unknown(String),
+    /// A prefix length that no address has.
+    #[error("key part {0:?} has a prefix length outside 1-32 (IPv4) or 1-128 (IPv6)")]
+    Prefix(String),
+    /// A part without its name.
+    #[error("key part {0:?} lacks a name after the colon")]
+    Nameless(String),
+    /// More parts than [`KEY_PARTS_MAX`].
+    #[error("a key has at most 8 parts, this one has {0}")]
+    TooMany(usize),
+}
+
+/// What a key is taken from.
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    /// The client's address, after the trusted proxies were taken off.
+    pub client: IpAddr,
+    /// Host in lower case, without port.
+    pub host: &'a str,
+    /// Method as sent.
+    pub method: &'a str,
+    /// Normalised path.
+    pub path: &'a str,
+    /// Query without the question mark, as sent.
+    pub query: Option<&'a str>,
+    /// Name of the matched route.
+    pub route: &'a str,
+    /// The request's fields.
+    pub fields: &'a dyn Fields,
+    /// Claims of the verified token, by name.
+    pub claim: Option<&'a dyn Fn(&str) -> Option<&'a str>>,
+}
+
+impl Secret {
+    /// A secret from 16 random bytes.
+    pub fn new(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+impl FromStr for KeyPart {
+    type Err = KeyError;
+
+    fn from_str(text: &str) -> Result<Self, KeyError> {
+        match text {
+            "route" => return Ok(Self::Route),
+            "host" => return Ok(Self::Host),
+            "method" => return Ok(Self::Method),
+            "path" => return Ok(Self::Path),
+            "const" => return Ok(Self::Constant(String::new())),
+            _ => {}
+        }
+        if let Some(prefix) = text.strip_prefix("client_ip") {
+            return client_ip(prefix).ok_or_else(|| KeyError::Prefix(text.to_owned()));
+        }
+        named(text)
+    }
+}
+
+impl fmt::Display for KeyPart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ClientIp { v4: 32, v6: IPV6_PREFIX_DEFAULT } => f.write_str("client_ip"),
+            Self::ClientIp { v4, v6 } => write!(f, "client_ip/{v4}/{v6}"),
+            Self::Header(name) => write!(f, "header:{name}"),
+            Self::Cookie(name) => write!(f, "cookie:{name}"),
+            Self::Query(name) => write!(f, "query:{name}"),
+            Self::Claim(name) => write!(f, "claim:{name}"),
+            Self::Route => f.write_str("route"),
+            Self::Host => f.write_str("host"),
+            Self::Method => f.write_str("method"),
+            Self::Path => f.write_str("path"),
+            Self::Constant(word) => write!(f, "const:{word}"),
+        }
+    }
+}
+
+/// Hashes rule name and parts; every piece is preceded by its length, so that no two keys run together.
+pub(crate) fn hash(
+    secret: &Secret,
+    name: &str,
+    parts: &[KeyPart],
+    missing: Missing,
+    request: &Request<'_>,
+) -> Option<KeyHash> {
+    let mut hasher = SipHasher13::new_with_key(&secret.0);
+    piece(&mut hasher, name.as_bytes());
+    for part in parts {
+        if part.feed(&mut hasher, request) {
+            continue;
+        }
+        hasher.write_u8(0xff);
+        match missing {
+            Missing::ClientIp => address(&mut hasher, request.client, 32, IPV6_PREFIX_DEFAULT),
+            Missing::Share => {}
+            Missing::Skip => return None,
+        }
+    }
+    Some(KeyHash(hasher.finish()))
+}
+
+impl KeyPart {
+    /// Feeds the part's value to the hash; false when the request lacks it.
+    fn feed(&self, hasher: &mut SipHasher13, request: &Request<'_>) -> bool {
+        let value: Option<Cow<'_, [u8]>> = match self {
+            Self::ClientIp { v4, v6 } => {
+                address(hasher, request.client, *v4, *v6);
+                return true;
+            }
+            Self::Header(name) => request.fields.joined(name),
+            Self::Cookie(name) => cookie(request.fields, name),
+            Self::Query(name) => request.query.and_then(|q| parameter(q, name)),
+            Self::Claim(name) => {
+                request.claim.and_then(|claim| claim(name)).map(|c| Cow::Borrowed(c.as_bytes()))
+            }
+            Self::Route => Some(Cow::Borrowed(request.route.as_bytes())),
+            Self::Host => Some(Cow::Borrowed(request.host.as_bytes())),
+            Self::Method => Some(Cow::Borrowed(request.method.as_bytes())),
+            Self::Path => Some(Cow::Borrowed(request.path.as_bytes())),
+            Self::Constant(word) => Some(Cow::Borrowed(word.as_bytes())),
+        };
+        value.map(|value| piece(hasher, &value)).is_some()
+    }
+}
+
+fn client_ip(prefix: &str) -> Option<KeyPart> {
+    if prefix.is_empty() {
+        return Some(KeyPart::ClientIp { v4: 32, v6: IPV6_PREFIX_DEFAULT });
+    }
+    let (v4, v6) = match prefix.strip_prefix('/')?.split_once('/') {
+        Some((v4, v6)) => (v4.parse().ok()?, v6.parse().ok()?),
+        None => (prefix[1..].parse().ok()?, IPV6_PREFIX_DEFAULT),
+    };
+    ((1..=32).contains(&v4) && (1..=128).contains(&v6)).then_some(KeyPart::ClientIp { v4, v6 })
+}
+
+fn named(text: &str) -> Result<KeyPart, KeyError> {
+    let (kind, name) = text.split_once(':').ok_or_else(|| KeyError::Unknown(text.to_owned()))?;
+    let make: fn(String) -> KeyPart = match kind {
+        "header" => |name| KeyPart::Header(name.to_ascii_lowercase()),
+        "cookie" => KeyPart::Cookie,
+        "query" => KeyPart::Query,
+        "claim" => KeyPart::Claim,
+        "const" => KeyPart::Constant,
+        _ => return Err(KeyError::Unknown(text.to_owned())),
+    };
+    match name {
+        "" => Err(KeyError::Nameless(text.to_owned())),
+        _ => Ok(make(name.to_owned())),
+    }
+}
+
+fn piece(hasher: &mut SipHasher13, bytes: &[u8]) {
+    hasher.write_u32(bytes.len() as u32);
+    hasher.write(bytes);
+}
+
+/// An IPv4 address inside IPv6 (RFC 4291 2.5.5.2) is the same client as the bare one.
+fn address(hasher: &mut SipHasher13, client: IpAddr, v4: u8, v6: u8) {
+    match client.to_canonical() {
+        IpAddr::V4(a) => {
+            hasher.write_u8(4);
+            hasher.write_u32(a.to_bits() & top_bits(v4, 32) as u32);
+        }
+        IpAddr::V6(a) => {
+            hasher.write_u8(6);
+            hasher.write_u128(a.to_bits() & top_bits(v6, 128));
+        }
+    }
+}
+
+fn top_bits(keep: u8, width: u32) -> u128 {
+    let all = u128::MAX >> (128 - width);
+    all & !all.checked_shr(u32::from(keep)).unwrap_or(0)
+}
+
+fn cookie<'a>(fields: &'a dyn Fields, name: &str) -> Option<Cow<'a, [u8]>> {
+    match fields.joined("cookie")? {
+        Cow::Borrowed(line) => crumb(line, name).map(Cow::Borrowed),
+        // Several lines were joined with a comma; cookies are told apart by semicolons (RFC 6265 5.4).
+        Cow::Owned(_) => each_crumb(fields, name),
+    }
+}
+
+fn each_crumb(fields: &dyn Fields, name: &str) -> Option<Cow<'static, [u8]>> {
+    let mut found = None;
+    fields.each(&mut |field, line| {
+        if found.is_none() && field.eq_ignore_ascii_case(b"cookie") {
+            found = crumb(line, name).map(|value| Cow::Owned(value.to_vec()));
+        }
+    });
+    found
+}
+
+fn crumb<'a>(line: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    line.split(|&b| b == b';').find_map(|pair| {
+        let pair = pair.trim_ascii();
+        pair.strip_prefix(name.as_bytes())?.strip_prefix(b"=")
+    })
+}
+
+/// Decoded on both sides: `a` and `%61` are one key to the origin, so they are one key here.
+fn parameter<'a>(query: &'a str, name: &str) -> Option<Cow<'a, [u8]>> {
+    query.split('&').find_map(|pair| {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (*decoded(key) == *name.as_bytes()).then(|| decoded(value))
+    })
+}
+
+fn decoded(text: &str) -> Cow<'_, [u8]> {
+    if !text.bytes().any(|b| b == b'%' || b == b'+') {
+        return Cow::Borrowed(text.as_bytes());
+    }
+    let bytes = text.as_bytes();
+    let mut plain = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let (byte, width) = match bytes[at] {
+            b'+' => (b' ', 1),
+            b'%' => hex_pair(bytes.get(at + 1..at + 3)).map_or((b'%', 1), |byte| (byte, 3)),
+            byte => (byte, 1),
+        };
+        plain.push(byte);
+        at += width;
+    }
+    Cow::Owned(plain)
+}
+
+fn hex_pair(pair: Option<&[u8]>) -> Option<u8> {
+    let digit = |b: u8| (b as char).to_digit(16);
+    let [high, low] = pair? else { return None };
+    Some((digit(*high)? * 16 + digit(*low)?) as u8)
+}

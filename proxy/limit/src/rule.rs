@@ -1,0 +1,372 @@
+//! A limit as the data plane runs it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::key::{self, KEY_PARTS_MAX, KeyError, KeyHash, KeyPart, Request, Secret};
+use crate::quota::Quota;
+
+/// Most requests a rate or quota may name.
+pub const QUOTA_MAX: u64 = 1_000_000_000;
+/// Longest period of a rate or window, seconds (one year).
+pub const PERIOD_SECONDS_MAX: u64 = 366 * 86_400;
+
+/// What a rule is made from; [`Rule::new`] checks it.
+#[derive(Debug, Clone)]
+pub struct RuleOptions {
+    /// Name of the policy, shown to clients in `RateLimit-Policy`.
+    pub name: String,
+    /// What tells one client from another; empty means one bucket for everybody.
+    pub key: Vec<KeyPart>,
+    /// How requests are counted.
+    pub algorithm: Algorithm,
+    /// Where the count lives.
+    pub mode: Mode,
+    /// What happens to a request that lacks a part of the key.
+    pub missing: Missing,
+    /// What a request costs.
+    pub cost: Cost,
+    /// Share of the keys on which the rule is enforced, in thousandths; the others are only counted
+    /// (0 = shadow mode, 1000 = all).
+    pub enforce_per_mille: u16,
+    /// False switches the rule off: it is neither counted nor enforced.
+    pub enabled: bool,
+}
+
+impl RuleOptions {
+    /// A local, fully enforced rule with the given name, key and algorithm.
+    pub fn new(name: impl Into<String>, key: Vec<KeyPart>, algorithm: Algorithm) -> Self {
+        Self {
+            name: name.into(),
+            key,
+            algorithm,
+            mode: Mode::Local,
+            missing: Missing::ClientIp,
+            cost: Cost::Fixed(1),
+            enforce_per_mille: 1000,
+            enabled: true,
+        }
+    }
+}
+
+/// A compiled limit.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    options: RuleOptions,
+    quota: Quota,
+}
+
+/// How requests are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Algorithm {
+    /// A bucket of `burst` tokens that fills at `rate` (GCRA). `burst` is at least 1.
+    TokenBucket {
+        /// How fast tokens come back.
+        rate: Rate,
+        /// How many tokens a full bucket holds.
+        burst: u32,
+    },
+    /// At most `rate.count` in any span of `rate.period_us`, estimated from two adjoining windows.
+    SlidingWindow {
+        /// Count and span.
+        rate: Rate,
+    },
+    /// At most `limit` in a period of the calendar; all of it comes back when the next one begins.
+    Calendar {
+        /// Requests allowed in one period.
+        limit: u32,
+        /// The period.
+        period: Period,
+        /// Seconds east of UTC at which the calendar is read.
+        utc_offset_s: i32,
+    },
+    /// At most `limit` requests at the same time; see [`crate::Table::release`].
+    Concurrency {
+        /// Requests allowed at the same time.
+        limit: u32,
+        /// A request that is not released counts no longer than this, microseconds.
+        hold_us: u64,
+    },
+}
+
+/// A period of the calendar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Period {
+    /// From hh:00:00.
+    Hour,
+    /// From midnight.
+    Day,
+    /// From Monday, midnight.
+    Week,
+    /// From the first of the month, midnight.
+    Month,
+}
+
+/// A count over a period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// Requests, 1 to [`QUOTA_MAX`].
+    pub count: u64,
+    /// Period in microseconds, above zero.
+    pub period_us: u64,
+}
+
+/// Where the count lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// On this node alone.
+    #[default]
+    Local,
+    /// Admitted here, reported to the owner a few times a second.
+    Approx,
+    /// Tokens leased from the owner.
+    Lease,
+    /// The owner is asked for every request.
+    Strict,
+}
+
+/// What happens to a request that lacks a part of the key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Missing {
+    /// The client's address (IPv6: its /64) stands in, so that leaving a header out is no way around
+    /// the limit and does not let one client use up another's share.
+    #[default]
+    ClientIp,
+    /// All such requests share one bucket.
+    Share,
+    /// The rule does not apply.
+    Skip,
+}
+
+/// What a request costs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cost {
+    /// So many tokens; 0 asks without charging.
+    Fixed(u32),
+    /// As a request field says (lower-case name); 1 when it is missing or no number.
+    Header(String),
+}
+
+/// Why a rule, rate or mode cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RuleError {
+    /// The text is not `<count>/<period>`.
+    #[error("rate {0:?} is not of the form 50/s, 600/min, 1000/h, 5000/day or 10/250ms")]
+    Rate(String),
+    /// A count is zero or too large.
+    #[error("{field} must lie between 1 and {max}, it is {value}")]
+    Range {
+        /// Which setting.
+        field: &'static str,
+        /// The given value.
+        value: u64,
+        /// The largest one.
+        max: u64,
+    },
+    /// The name cannot stand in a structured field.
+    #[error("name {0:?} must be 1 to 64 visible ASCII characters without quotes")]
+    Name(String),
+    /// An unknown word for a mode.
+    #[error("mode {0:?} is not one of local, approx, lease, strict")]
+    Mode(String),
+    /// An unknown word for a calendar period.
+    #[error("period {0:?} is not one of hour, day, week, month")]
+    Period(String),
+    /// An unknown word for what to do about a missing part.
+    #[error("missing {0:?} is not one of client_ip, share, skip")]
+    Missing(String),
+    /// Too many parts, or a part that cannot be read.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+}
+
+impl Rule {
+    /// Checks the options and works out the numbers.
+    ///
+    /// # Errors
+    /// [`RuleError`] names the first setting that cannot be used.
+    pub fn new(options: RuleOptions) -> Result<Self, RuleError> {
+        check_name(&options.name)?;
+        if options.key.len() > KEY_PARTS_MAX {
+            return Err(KeyError::TooMany(options.key.len()).into());
+        }
+        within("enforce_per_mille", u64::from(options.enforce_per_mille) + 1, 1001)?;
+        let quota = Quota::new(options.algorithm)?;
+        Ok(Self { options, quota })
+    }
+
+    /// The name of the policy.
+    pub fn name(&self) -> &str {
+        &self.options.name
+    }
+
+    /// What tells one client from another.
+    pub fn key_parts(&self) -> &[KeyPart] {
+        &self.options.key
+    }
+
+    /// How requests are counted.
+    pub fn algorithm(&self) -> Algorithm {
+        self.options.algorithm
+    }
+
+    /// Where the count lives.
+    pub fn mode(&self) -> Mode {
+        self.options.mode
+    }
+
+    /// What a request costs.
+    pub fn cost(&self, request: &Request<'_>) -> u32 {
+        match &self.options.cost {
+            Cost::Fixed(cost) => *cost,
+            Cost::Header(name) => request.fields.first(name).and_then(number).unwrap_or(1),
+        }
+    }
+
+    /// The key of a request under this rule; `None` when the rule does not apply to it.
+    ///
+    /// The name of the rule is part of the hash: two rules with the same key parts count apart, and a
+    /// rule keeps its counts when its numbers change.
+    pub fn key(&self, secret: &Secret, request: &Request<'_>) -> Option<KeyHash> {
+        if !self.options.enabled {
+            return None;
+        }
+        key::hash(secret, &self.options.name, &self.options.key, self.options.missing, request)
+    }
+
+    /// Whether a denial of this key counts, or is only recorded (shadow mode).
+    pub fn enforced(&self, key: KeyHash) -> bool {
+        key.0 % 1000 < u64::from(self.options.enforce_per_mille)
+    }
+
+    /// Quota and window in whole seconds, as `RateLimit-Policy` states them.
+    pub fn policy(&self) -> (u64, u64) {
+        self.quota.policy()
+    }
+
+    pub(crate) fn quota(&self) -> &Quota {
+        &self.quota
+    }
+}
+
+impl Rate {
+    /// A rate per second.
+    pub fn per_second(count: u64) -> Self {
+        Self { count, period_us: 1_000_000 }
+    }
+
+    /// Nanoseconds between two tokens, rounded down, at least one.
+    pub(crate) fn emission_ns(self) -> u64 {
+        (self.period_us.saturating_mul(1000) / self.count.max(1)).max(1)
+    }
+
+    pub(crate) fn checked(self) -> Result<Self, RuleError> {
+        within("rate", self.count, QUOTA_MAX)?;
+        within("period in microseconds", self.period_us, PERIOD_SECONDS_MAX * 1_000_000)?;
+        Ok(self)
+    }
+}
+
+/// Reads `50/s`, `600/min`, `1000/h`, `5000/day`, `10/250ms`, `1/5s`.
+impl FromStr for Rate {
+    type Err = RuleError;
+
+    fn from_str(text: &str) -> Result<Self, RuleError> {
+        let wrong = || RuleError::Rate(text.to_owned());
+        let (count, period) = text.split_once('/').ok_or_else(wrong)?;
+        let count = count.trim().parse().map_err(|_| wrong())?;
+        let period_us = period_us(period.trim()).ok_or_else(wrong)?;
+        Self { count, period_us }.checked()
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (length, unit) = match self.period_us {
+            us if us % 1_000_000 == 0 => (us / 1_000_000, "s"),
+            us if us % 1000 == 0 => (us / 1000, "ms"),
+            us => (us, "us"),
+        };
+        match length {
+            1 => write!(f, "{}/{unit}", self.count),
+            _ => write!(f, "{}/{length}{unit}", self.count),
+        }
+    }
+}
+
+impl FromStr for Mode {
+    type Err = RuleError;
+
+    fn from_str(text: &str) -> Result<Self, RuleError> {
+        Ok(match text {
+            "local" => Self::Local,
+            "approx" => Self::Approx,
+            "lease" => Self::Lease,
+            "strict" => Self::Strict,
+            _ => return Err(RuleError::Mode(text.to_owned())),
+        })
+    }
+}
+
+impl FromStr for Period {
+    type Err = RuleError;
+
+    fn from_str(text: &str) -> Result<Self, RuleError> {
+        Ok(match text {
+            "hour" => Self::Hour,
+            "day" => Self::Day,
+            "week" => Self::Week,
+            "month" => Self::Month,
+            _ => return Err(RuleError::Period(text.to_owned())),
+        })
+    }
+}
+
+impl FromStr for Missing {
+    type Err = RuleError;
+
+    fn from_str(text: &str) -> Result<Self, RuleError> {
+        Ok(match text {
+            "client_ip" => Self::ClientIp,
+            "share" => Self::Share,
+            "skip" => Self::Skip,
+            _ => return Err(RuleError::Missing(text.to_owned())),
+        })
+    }
+}
+
+pub(crate) fn within(field: &'static str, value: u64, max: u64) -> Result<(), RuleError> {
+    match value {
+        1.. if value <= max => Ok(()),
+        _ => Err(RuleError::Range { field, value, max }),
+    }
+}
+
+fn check_name(name: &str) -> Result<(), RuleError> {
+    // A name is sent as an sf-string (RFC 9651 3.3.3) without escapes.
+    let plain = |b: u8| b.is_ascii_graphic() && b != b'"' && b != b'\\';
+    match (1..=64).contains(&name.len()) && name.bytes().all(plain) {
+        true => Ok(()),
+        false => Err(RuleError::Name(name.to_owned())),
+    }
+}
+
+fn number(value: &[u8]) -> Option<u32> {
+    std::str::from_utf8(value).ok()?.trim().parse().ok()
+}
+
+fn period_us(text: &str) -> Option<u64> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (length, unit) = text.split_at(digits);
+    let length: u64 = if digits == 0 { 1 } else { length.parse().ok()? };
+    let unit_us: u64 = match unit {
+        "us" => 1,
+        "ms" => 1000,
+        "s" | "sec" | "second" => 1_000_000,
+        "m" | "min" | "minute" => 60_000_000,
+        "h" | "hour" => 3_600_000_000,
+        "d" | "day" => 86_400_000_000,
+        _ => return None,
+    };
+    length.checked_mul(unit_us)
+}
