@@ -1,0 +1,163 @@
+//! `Vary`: which request fields tell the variants of one key apart (RFC 9111 §4.1).
+
+use std::borrow::Cow;
+
+use tidegate_http::Fields;
+
+/// More fields than this in `Vary` and the response is not stored.
+pub const VARY_FIELDS_MAX: usize = 16;
+
+/// The request field names of a response's `Vary`, and the normalised values that the request which selected it
+/// had. Empty for a response that does not vary.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Vary {
+    names: Box<[Box<str>]>,
+    values: Box<[Option<Box<[u8]>>]>,
+}
+
+impl Vary {
+    /// The variant that `response` is for `request`. `None` when the response can never be reused: `*` as a
+    /// member of any line (RFC 9111 §4.1), or more than [`VARY_FIELDS_MAX`] fields.
+    pub fn of(response: &dyn Fields, request: &dyn Fields) -> Option<Self> {
+        let names = names(response)?;
+        let values = names.iter().map(|name| value(request, name).map(Box::from)).collect();
+        Some(Self { names, values })
+    }
+
+    /// Whether a request selects this variant: each nominated field has the same normalised value, or is
+    /// absent in both (RFC 9111 §4.1).
+    pub fn matches(&self, request: &dyn Fields) -> bool {
+        let mut pairs = self.names.iter().zip(&self.values);
+        pairs.all(|(name, stored)| value(request, name).as_deref() == stored.as_deref())
+    }
+
+    /// Whether the response does not vary.
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// The field names, lower case, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(|name| &**name)
+    }
+
+    /// `name=value` of each nominated field, for `explain`.
+    pub fn readable(&self) -> Vec<String> {
+        let value = |v: &Option<Box<[u8]>>| {
+            v.as_ref()
+                .map_or_else(|| "(absent)".into(), |v| String::from_utf8_lossy(v).into_owned())
+        };
+        self.names.iter().zip(&self.values).map(|(n, v)| format!("{n}={}", value(v))).collect()
+    }
+
+    /// Bytes that this value holds on the heap.
+    pub fn heap_bytes(&self) -> usize {
+        let names: usize = self.names.iter().map(|n| n.len() + 16).sum();
+        let values: usize =
+            self.values.iter().map(|v| v.as_ref().map_or(16, |v| v.len() + 16)).sum();
+        names + values
+    }
+}
+
+/// Lower case, sorted, without doubles, from every `Vary` line.
+fn names(response: &dyn Fields) -> Option<Box<[Box<str>]>> {
+    let mut names: Vec<Box<str>> = Vec::new();
+    let mut reusable = true;
+    response.each(&mut |field, line| {
+        if !field.eq_ignore_ascii_case(b"vary") {
+            return;
+        }
+        for member in members(line) {
+            match std::str::from_utf8(member) {
+                Ok("*") | Err(_) => reusable = false,
+                Ok(name) => names.push(name.to_ascii_lowercase().into()),
+            }
+        }
+    });
+    names.sort_unstable();
+    names.dedup();
+    (reusable && names.len() <= VARY_FIELDS_MAX).then(|| names.into())
+}
+
+/// The value that is compared: all lines joined, each in a form in which values of one meaning are equal.
+fn value<'a>(request: &'a dyn Fields, name: &str) -> Option<Cow<'a, [u8]>> {
+    let joined = request.joined(name)?;
+    Some(match name {
+        "accept-encoding" => Cow::Owned(codings(&joined)),
+        "accept-language" | "accept-charset" | "accept" => Cow::Owned(list(&joined)),
+        _ => spaces(joined),
+    })
+}
+
+/// The codings that are acceptable, sorted. Weights other than zero only order what is acceptable anyway
+/// (RFC 9110 §12.5.3), so that the dozens of spellings in the wild fall into few variants.
+fn codings(value: &[u8]) -> Vec<u8> {
+    let mut codings: Vec<Vec<u8>> = members(value).filter_map(coding).collect();
+    codings.sort_unstable();
+    codings.dedup();
+    codings.join(&b","[..])
+}
+
+/// `gzip`, or `!identity` for a coding that is refused. A refused coding other than `identity` and `*` is as
+/// good as absent.
+fn coding(member: &[u8]) -> Option<Vec<u8>> {
+    let mut parts = member.split(|b| *b == b';').map(<[u8]>::trim_ascii);
+    let mut name = parts.next()?.to_ascii_lowercase();
+    if name == b"x-gzip" {
+        name = b"gzip".into();
+    }
+    match (parts.any(is_zero_weight), &name[..]) {
+        (true, b"identity" | b"*") => Some([b"!", &name[..]].concat()),
+        (true, _) | (false, b"identity") => None,
+        (false, _) => Some(name),
+    }
+}
+
+fn is_zero_weight(parameter: &[u8]) -> bool {
+    let Some(weight) = parameter.strip_prefix(b"q=").or_else(|| parameter.strip_prefix(b"Q="))
+    else {
+        return false;
+    };
+    !weight.is_empty() && weight.iter().all(|b| matches!(b, b'0' | b'.'))
+}
+
+/// A list of case-insensitive members, without optional white space.
+fn list(value: &[u8]) -> Vec<u8> {
+    let mut normal = Vec::with_capacity(value.len());
+    for member in members(value) {
+        if !normal.is_empty() {
+            normal.push(b',');
+        }
+        normal.extend(member.iter().filter(|b| !is_space(**b)).map(u8::to_ascii_lowercase));
+    }
+    normal
+}
+
+/// White space around commas means nothing in a list (RFC 9110 §5.6.1), and runs of it count as one, except
+/// within quotes: a value with quotes is compared as it is.
+fn spaces(value: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
+    if !value.iter().any(|b| is_space(*b)) || value.contains(&b'"') {
+        return value;
+    }
+    let mut normal: Vec<u8> = Vec::with_capacity(value.len());
+    for byte in value.trim_ascii() {
+        match (is_space(*byte), *byte, normal.last()) {
+            (true, _, Some(b' ' | b',') | None) => {}
+            (true, ..) => normal.push(b' '),
+            (false, b',', Some(b' ')) => *normal.last_mut().unwrap_or(&mut 0) = b',',
+            (false, byte, _) => normal.push(byte),
+        }
+    }
+    Cow::Owned(normal)
+}
+
+fn members(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    line.split(|b| *b == b',').map(<[u8]>::trim_ascii).filter(|m| !m.is_empty())
+}
+
+const fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t')
+}
+
+#[cfg(test)]
+mod tests;
