@@ -1,0 +1,146 @@
+//! Where tokens travel, and the request without them.
+
+use std::borrow::Cow;
+
+use tidegate_http::Fields;
+
+use crate::request::Request;
+
+/// Largest token that is looked at, bytes.
+pub(crate) const TOKEN_BYTES_MAX: usize = 4096;
+
+/// How a token came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Carrier {
+    /// As query parameters, already taken off.
+    Query,
+    /// As a path segment, already taken off.
+    Path,
+    /// As cookies of these names; see [`cookie_without`].
+    Cookies(&'static [&'static str]),
+    /// As a cookie whose name is configured.
+    Cookie(String),
+    /// As a request field of this name.
+    Header(&'static str),
+    /// As a request field whose name is configured.
+    NamedHeader(String),
+}
+
+/// A request's path and query without its token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Rest<'r> {
+    pub(crate) carrier: Carrier,
+    pub(crate) path: Cow<'r, str>,
+    pub(crate) query: Option<Cow<'r, str>>,
+}
+
+/// A `Cookie` line without the cookies of these names; `None` when nothing is left.
+pub fn cookie_without(line: &[u8], names: &[&str]) -> Option<Vec<u8>> {
+    let kept: Vec<&[u8]> = line
+        .split(|&b| b == b';')
+        .map(<[u8]>::trim_ascii)
+        .filter(|pair| !pair.is_empty() && !names.iter().any(|name| is_named(pair, name)))
+        .collect();
+    (!kept.is_empty()).then(|| kept.join(&b"; "[..]))
+}
+
+impl<'r> Rest<'r> {
+    /// Path and query as they came, for tokens that travel in a field.
+    pub(crate) fn whole(request: &Request<'r>, carrier: Carrier) -> Self {
+        Self { carrier, path: request.path.into(), query: request.query.map(Into::into) }
+    }
+
+    /// Without the named query parameters.
+    pub(crate) fn without(request: &Request<'r>, names: &[&str]) -> Self {
+        let query = request.query.and_then(|query| query_without(query, names));
+        Self { carrier: Carrier::Query, path: request.path.into(), query }
+    }
+
+    /// With another path.
+    pub(crate) fn at_path(request: &Request<'r>, path: String) -> Self {
+        Self { carrier: Carrier::Path, path: path.into(), query: request.query.map(Into::into) }
+    }
+}
+
+/// The raw value of the only query parameter of this name. Twice the same name is an attempt to let
+/// two readers see two tokens, and counts as unreadable.
+pub(crate) fn parameter<'r>(query: Option<&'r str>, name: &str) -> Result<Option<&'r str>, Twice> {
+    let mut values = parameters(query).filter(|(key, _)| *key == name).map(|(_, value)| value);
+    let first = values.next();
+    match values.next() {
+        Some(_) => Err(Twice),
+        None => Ok(first),
+    }
+}
+
+/// A parameter came twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Twice;
+
+/// Names and values as sent.
+pub(crate) fn parameters(query: Option<&str>) -> impl Iterator<Item = (&str, &str)> {
+    let pairs = query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
+    pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+}
+
+/// The value of the first cookie of this name.
+pub(crate) fn cookie<'r>(fields: &'r dyn Fields, name: &str) -> Option<&'r str> {
+    let line = fields.first("cookie")?;
+    let pair = line.split(|&b| b == b';').map(<[u8]>::trim_ascii).find(|p| is_named(p, name))?;
+    std::str::from_utf8(&pair[name.len() + 1..]).ok()
+}
+
+/// The value of the first field of this name (lower case).
+pub(crate) fn header<'r>(fields: &'r dyn Fields, name: &str) -> Option<&'r str> {
+    std::str::from_utf8(fields.first(name)?).ok()
+}
+
+/// A path segment `name=value`, and the path without it.
+pub(crate) fn segment<'r>(path: &'r str, name: &str) -> Option<(&'r str, String)> {
+    let mut start = 0;
+    while let Some(slash) = path[start..].find('/') {
+        let from = start + slash + 1;
+        let end = path[from..].find('/').map_or(path.len(), |next| from + next);
+        if let Some(value) = path[from..end].strip_prefix(name).and_then(|v| v.strip_prefix('=')) {
+            let rest = if end == path.len() { "/" } else { &path[end..] };
+            return Some((value, [&path[..from - 1], rest].concat()));
+        }
+        start = end;
+    }
+    None
+}
+
+fn query_without<'r>(query: &'r str, names: &[&str]) -> Option<Cow<'r, str>> {
+    let stays = |pair: &&str| {
+        let name = pair.split_once('=').map_or(*pair, |(name, _)| name);
+        !names.contains(&name)
+    };
+    let all = query.split('&').count();
+    let kept = query.split('&').filter(stays).count();
+    match kept {
+        0 => None,
+        _ if kept == all => Some(query.into()),
+        _ => Some(contiguous(query, names).unwrap_or_else(|| {
+            query.split('&').filter(stays).collect::<Vec<_>>().join("&").into()
+        })),
+    }
+}
+
+/// The usual case: the one parameter to take off stands first or last, and the rest can be borrowed.
+fn contiguous<'r>(query: &'r str, names: &[&str]) -> Option<Cow<'r, str>> {
+    let is_token =
+        |pair: &str| names.contains(&pair.split_once('=').map_or(pair, |(name, _)| name));
+    let mut rest = query;
+    while let Some((first, after)) = rest.split_once('&').filter(|(first, _)| is_token(first)) {
+        debug_assert!(rest.starts_with(first));
+        rest = after;
+    }
+    while let Some((before, _)) = rest.rsplit_once('&').filter(|(_, last)| is_token(last)) {
+        rest = before;
+    }
+    (!rest.split('&').any(is_token)).then_some(Cow::Borrowed(rest))
+}
+
+fn is_named(pair: &[u8], name: &str) -> bool {
+    pair.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.first() == Some(&b'='))
+}

@@ -1,0 +1,64 @@
+//! What a token is checked against.
+
+use std::net::IpAddr;
+
+use tidegate_http::Fields;
+
+/// The parts of a request that tokens speak about.
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    /// Whether the client spoke TLS.
+    pub https: bool,
+    /// Host in lower case, without port.
+    pub host: &'a str,
+    /// Port, when it is not the scheme's own.
+    pub port: Option<u16>,
+    /// Method as sent.
+    pub method: &'a str,
+    /// Normalised path.
+    pub path: &'a str,
+    /// Query without the question mark, as sent.
+    pub query: Option<&'a str>,
+    /// The client's address, after the trusted proxies were taken off.
+    pub client: IpAddr,
+    /// The client's country (ISO 3166-1 alpha-2, upper case), when it is known.
+    pub country: Option<&'a str>,
+    /// The request's fields.
+    pub fields: &'a dyn Fields,
+}
+
+/// Now, and how far the clocks of signers may be off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Clock {
+    /// Seconds since the Unix epoch.
+    pub now_s: u64,
+    /// Allowed difference in both directions, seconds.
+    pub skew_s: u64,
+}
+
+impl Request<'_> {
+    /// Scheme, host and, unless it is the scheme's own, port: `https://example.com`.
+    pub(crate) fn origin(&self) -> String {
+        let scheme = if self.https { "https" } else { "http" };
+        match self.port {
+            Some(port) if port != self.default_port() => format!("{scheme}://{}:{port}", self.host),
+            _ => format!("{scheme}://{}", self.host),
+        }
+    }
+
+    fn default_port(&self) -> u16 {
+        if self.https { 443 } else { 80 }
+    }
+}
+
+impl Clock {
+    /// Whether a token that ends at `expires_s` is over. A token is good through the second before.
+    pub fn is_past(self, expires_s: u64) -> bool {
+        self.now_s >= expires_s.saturating_add(self.skew_s)
+    }
+
+    /// Whether a token that begins at `starts_s` has not begun.
+    pub fn is_before(self, starts_s: u64) -> bool {
+        self.now_s.saturating_add(self.skew_s) < starts_s
+    }
+}
