@@ -4,32 +4,27 @@ mod diagnose;
 mod framing;
 mod h1;
 mod h2;
+mod section;
 
 use std::{borrow::Cow, fmt};
 
-use smallvec::SmallVec;
-
 pub use h1::{head_may_end, parse_head};
 pub use h2::{H2Parts, head_from_h2};
+use section::Section;
 
-use crate::{Field, FieldList, Fields, Known, Method, Scheme, Version, known::KNOWN_COUNT};
+use crate::{
+    Authority, Field, FieldList, Fields, Known, Method, Refusal, Scheme, Version, target::Target,
+};
 
 /// A request head that has passed every framing rule.
 ///
 /// Path, query and host are normalised; field values are as received, without the whitespace
 /// around them.
 pub struct Head<'a> {
-    /// Where the field lines lie.
-    bytes: &'a [u8],
-    lines: SmallVec<[Line; LINES_INLINE]>,
-    /// For each well-known name 1 + the index of its first line, 0 when absent.
-    known: [u8; KNOWN_COUNT],
+    section: Section<'a>,
     method: Method<'a>,
-    /// `path[?query]`, or `*` for `OPTIONS *`.
-    target: Cow<'a, str>,
-    path_len: u16,
-    host: Cow<'a, str>,
-    port: Option<u16>,
+    target: Target<'a>,
+    authority: Authority<'a>,
     body: Framing,
     version: Version,
     scheme: Scheme,
@@ -59,18 +54,6 @@ pub struct HeadLimits {
     /// Bytes of the request target as received.
     pub target_bytes_max: usize,
 }
-
-/// Where a field line lies in the bytes of the head.
-#[derive(Debug, Clone, Copy)]
-struct Line {
-    name: u16,
-    name_len: u16,
-    value: u16,
-    value_len: u16,
-}
-
-/// Lines kept without an allocation. A browser sends about twenty.
-const LINES_INLINE: usize = 24;
 
 impl HeadLimits {
     /// Positions in a head are kept in 16 bits.
@@ -108,39 +91,36 @@ impl<'a> Head<'a> {
     /// that names none.
     #[inline]
     pub fn host(&self) -> &str {
-        &self.host
+        &self.authority.host
     }
 
     /// The port the client named, unless it is the default of the scheme.
     #[inline]
     pub const fn port(&self) -> Option<u16> {
-        self.port
+        self.authority.port
     }
 
     /// Host and, where it is not the default, port: what a Host field sent on should say.
     pub fn authority(&self) -> Cow<'_, str> {
-        match self.port {
-            Some(port) => Cow::Owned(format!("{}:{port}", self.host)),
-            None => Cow::Borrowed(self.host()),
-        }
+        self.authority.text()
     }
 
     /// The normalised absolute path, or `*` for `OPTIONS *`.
     #[inline]
     pub fn path(&self) -> &str {
-        &self.target[..usize::from(self.path_len)]
+        self.target.path()
     }
 
     /// The query as received, without the question mark.
     #[inline]
     pub fn query(&self) -> Option<&str> {
-        self.target.get(usize::from(self.path_len) + 1..)
+        self.target.query()
     }
 
     /// The normalised path with the query: what a request sent on should ask for.
     #[inline]
     pub fn target(&self) -> &str {
-        &self.target
+        self.target.text()
     }
 
     /// How the body is delimited.
@@ -169,9 +149,7 @@ impl<'a> Head<'a> {
     /// The value of the first line with a well-known name, without a search.
     #[inline]
     pub fn field(&self, name: Known) -> Option<&'a [u8]> {
-        let index = self.known[name as usize];
-        let line = self.lines.get(usize::from(index).wrapping_sub(1))?;
-        Some(line.value(self.bytes))
+        self.section.field(name)
     }
 
     /// Like [`Head::field`], when the value is UTF-8.
@@ -181,14 +159,53 @@ impl<'a> Head<'a> {
 
     /// The field lines in order.
     pub fn fields(&self) -> impl DoubleEndedIterator<Item = Field<'a>> + ExactSizeIterator {
-        self.lines.iter().map(|line| line.of(self.bytes))
+        self.section.iter()
+    }
+
+    /// Every value of a well-known name, in order.
+    pub fn values(&self, name: Known) -> impl Iterator<Item = &'a [u8]> {
+        self.section.values(name)
     }
 
     /// An owned copy of the field lines.
     pub fn to_field_list(&self) -> FieldList {
-        let mut list = FieldList::with_capacity(self.lines.len() + 8, self.bytes.len() + 256);
+        let mut list =
+            FieldList::with_capacity(self.section.len() + 8, self.section.bytes_len() + 256);
         self.fields().for_each(|field| list.push(field.name, field.value));
         list
+    }
+
+    /// Puts the checked parts together. `stream_ended` is for HTTP/2 alone.
+    #[inline]
+    fn assemble(
+        section: Section<'a>,
+        method: Method<'a>,
+        version: Version,
+        scheme: Scheme,
+        target: Target<'a>,
+        authority: Authority<'a>,
+        stream_ended: Option<bool>,
+    ) -> Result<Self, Refusal> {
+        let mut body = framing::body(&section, version)?;
+        if let Some(ended) = stream_ended {
+            body = h2::body(body, section.field(Known::ContentLength).is_some(), ended)?;
+        }
+        let expects_continue = framing::expects_continue(&section, version, body)?;
+        let framing::Persistence { keep_alive, upgrades } =
+            framing::persistence(&section, version)?;
+        let upgrades = upgrades && section.field(Known::Upgrade).is_some();
+        Ok(Self {
+            section,
+            method,
+            target,
+            authority,
+            body,
+            version,
+            scheme,
+            keep_alive,
+            expects_continue,
+            upgrades,
+        })
     }
 }
 
@@ -203,6 +220,13 @@ impl Fields for Head<'_> {
     fn each(&self, f: &mut dyn FnMut(&[u8], &[u8])) {
         self.fields().for_each(|field| f(field.name, field.value));
     }
+
+    fn count(&self, name: &str) -> usize {
+        if let Some(known) = Known::lookup(name.as_bytes()) {
+            return self.values(known).count();
+        }
+        self.fields().filter(|f| f.name.eq_ignore_ascii_case(name.as_bytes())).count()
+    }
 }
 
 impl fmt::Debug for Head<'_> {
@@ -210,28 +234,11 @@ impl fmt::Debug for Head<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Head")
             .field("method", &self.method)
-            .field("host", &self.host)
+            .field("host", &self.host())
             .field("path", &self.path())
             .field("version", &self.version)
-            .field("fields", &self.lines.len())
+            .field("fields", &self.section.len())
             .finish_non_exhaustive()
-    }
-}
-
-impl Line {
-    #[inline]
-    fn of(self, bytes: &[u8]) -> Field<'_> {
-        Field { name: self.name(bytes), value: self.value(bytes) }
-    }
-
-    #[inline]
-    fn name(self, bytes: &[u8]) -> &[u8] {
-        &bytes[usize::from(self.name)..][..usize::from(self.name_len)]
-    }
-
-    #[inline]
-    fn value(self, bytes: &[u8]) -> &[u8] {
-        &bytes[usize::from(self.value)..][..usize::from(self.value_len)]
     }
 }
 
