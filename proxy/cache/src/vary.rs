@@ -31,6 +31,11 @@ impl Vary {
         pairs.all(|(name, stored)| value(request, name).as_deref() == stored.as_deref())
     }
 
+    /// Whether two requests would select one variant, as far as these field names tell.
+    pub fn joins(&self, a: &dyn Fields, b: &dyn Fields) -> bool {
+        self.names.iter().all(|name| value(a, name) == value(b, name))
+    }
+
     /// Whether the response does not vary.
     pub fn is_empty(&self) -> bool {
         self.names.is_empty()
