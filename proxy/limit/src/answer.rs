@@ -9,6 +9,9 @@ use crate::check::{Denied, Outcome};
 use crate::key::KeyHash;
 use crate::rule::Rule;
 
+#[cfg(test)]
+mod tests;
+
 /// Media type of [`problem`] (RFC 9457).
 pub const PROBLEM_TYPE: &str = "application/problem+json";
 /// Longest wait a client is told, seconds; for requests that will never pass.

@@ -3,6 +3,9 @@
 use crate::quota::Verdict;
 use crate::rule::{Rate, RuleError, within};
 
+#[cfg(test)]
+mod tests;
+
 /// Longest time to fill an empty bucket, nanoseconds (ten years).
 const FILL_NS_MAX: u64 = 10 * 366 * 86_400 * 1_000_000_000;
 /// A year of debt is the most a key can be charged afterwards, nanoseconds.

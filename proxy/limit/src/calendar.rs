@@ -2,6 +2,9 @@
 
 use crate::rule::Period;
 
+#[cfg(test)]
+mod tests;
+
 const SECOND_NS: i64 = 1_000_000_000;
 const DAY_S: i64 = 86_400;
 
@@ -22,7 +25,8 @@ pub(crate) fn span(period: Period, offset_s: i32, now_ns: u64) -> Span {
         Period::Week => around(local_s, 7 * DAY_S, 3 * DAY_S),
         Period::Month => month(local_s.div_euclid(DAY_S)),
     };
-    let ns = |local_s: i64| ((local_s - i64::from(offset_s)).max(0) * SECOND_NS) as u64;
+    let ns =
+        |local_s: i64| ((local_s - i64::from(offset_s)).max(0).saturating_mul(SECOND_NS)) as u64;
     Span { start_ns: ns(start_s), end_ns: ns(end_s) }
 }
 

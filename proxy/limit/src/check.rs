@@ -3,7 +3,10 @@
 use crate::key::KeyHash;
 use crate::quota::{Cells, Quota, Verdict};
 use crate::rule::Rule;
-use crate::table::Table;
+use crate::table::{Table, nanoseconds};
+
+#[cfg(test)]
+mod tests;
 
 /// Most limits of one request whose outcomes a [`Permit`] lists.
 pub const CHARGES_MAX: usize = 8;
@@ -62,7 +65,7 @@ impl Table {
     /// # Errors
     /// [`Denied`] names the limit with the longest wait; no limit was charged then.
     pub fn check(&self, charges: &[Charge<'_>], now_us: u64) -> Result<Permit, Denied> {
-        let now_ns = now_us.saturating_mul(1000);
+        let now_ns = nanoseconds(now_us);
         if charges.len() > 1 {
             self.ask(charges, now_ns)?;
         }
@@ -84,13 +87,13 @@ impl Table {
 
     /// How a limit stands, without charging it.
     pub fn peek(&self, rule: &Rule, key: KeyHash, now_us: u64) -> Outcome {
-        let now_ns = now_us.saturating_mul(1000);
+        let now_ns = nanoseconds(now_us);
         outcome(rule.quota(), self.verdict(&Charge { rule, key, cost: 0 }, now_ns))
     }
 
     /// Charges what became known only after the answer, into debt if need be.
     pub fn settle(&self, charge: &Charge<'_>, now_us: u64) {
-        let now_ns = now_us.saturating_mul(1000);
+        let now_ns = nanoseconds(now_us);
         let quota = charge.rule.quota();
         let cell = quota.cells(charge.key, now_ns).own;
         let debit =
@@ -151,6 +154,13 @@ impl Table {
                 self.amend(cell, |word| quota.refund(word, charge.cost));
             }
         }
+    }
+}
+
+#[cfg(test)]
+impl Table {
+    pub(crate) fn verdict_for_test(&self, charge: &Charge<'_>, now_us: u64) -> Verdict {
+        self.verdict(charge, now_us * 1000)
     }
 }
 

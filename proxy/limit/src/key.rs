@@ -11,6 +11,9 @@ use tidegate_http::Fields;
 
 use crate::rule::Missing;
 
+#[cfg(test)]
+mod tests;
+
 /// Most parts of one key.
 pub const KEY_PARTS_MAX: usize = 8;
 /// Address prefix of an IPv6 client when the rule names none: one subscriber usually has a whole /64.

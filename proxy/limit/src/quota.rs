@@ -10,6 +10,9 @@ use crate::calendar;
 use crate::key::KeyHash;
 use crate::rule::{Algorithm, PERIOD_SECONDS_MAX, Period, QUOTA_MAX, RuleError, within};
 
+#[cfg(test)]
+mod tests;
+
 /// The numbers a decision needs, worked out once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Quota {

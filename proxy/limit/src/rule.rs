@@ -6,6 +6,9 @@ use std::str::FromStr;
 use crate::key::{self, KEY_PARTS_MAX, KeyError, KeyHash, KeyPart, Request, Secret};
 use crate::quota::Quota;
 
+#[cfg(test)]
+mod tests;
+
 /// Most requests a rate or quota may name.
 pub const QUOTA_MAX: u64 = 1_000_000_000;
 /// Longest period of a rate or window, seconds (one year).

@@ -19,6 +19,9 @@ use std::sync::atomic::{AtomicU64, Ordering::AcqRel, Ordering::Acquire, Ordering
 use crate::key::{KeyHash, Request, Secret};
 use crate::rule::Rule;
 
+#[cfg(test)]
+mod tests;
+
 const WAYS: usize = 8;
 const CLAIM: u64 = 1 << 63;
 /// Bytes of one slot.
@@ -79,7 +82,7 @@ impl Table {
 
     /// Counts the live slots; reads the whole table, so not for every request.
     pub fn stats(&self, now_us: u64) -> Stats {
-        let now_ns = now_us.saturating_mul(1000);
+        let now_ns = nanoseconds(now_us);
         let slots = self.lines.len() * WAYS;
         let live =
             self.lines.iter().flat_map(|line| &line.0).filter(|s| s.state() > now_ns).count();
@@ -200,6 +203,11 @@ impl Slot {
     fn state(&self) -> u64 {
         state_of(self.word.load(Relaxed))
     }
+}
+
+/// The clock of the states: everything after the year 2100 is one moment, so that no sum overflows.
+pub(crate) fn nanoseconds(now_us: u64) -> u64 {
+    now_us.saturating_mul(1000).min(1 << 62)
 }
 
 /// A claim is a key without a past.
