@@ -1,1 +1,33 @@
 //! A spec compiled into what an edge runs.
+//!
+//! [`compile`] resolves every reference, reads every pattern, address and number, and gives either a
+//! [`Snapshot`] in which nothing is left to fail, or every problem of the spec at once, each with its
+//! place. The control plane validates with this crate: what validates is what runs.
+//!
+//! What it is not: it opens no file and no connection. Modules, key files and tables come by other ways.
+//!
+//! **Invariant:** a snapshot is never changed; a request keeps the one it began with.
+//! **Invariant:** every index in a snapshot points into that snapshot.
+//! **Invariant:** compiling the same spec twice gives snapshots that behave alike.
+//!
+//! Entry: [`compile`], or [`compile_text`] for a document as people write it.
+
+mod compile;
+mod describe;
+mod edits;
+mod material;
+mod rewrite;
+mod snapshot;
+
+#[cfg(test)]
+mod tests;
+
+pub use compile::{compile, compile_text, compile_with};
+pub use edits::{Edits, HeaderPolicy};
+pub use material::Material;
+pub use rewrite::Rewrite;
+pub use snapshot::{
+    Action, KeysetIndex, LimitIndex, LinkDomain, LinkDomainIndex, Plugin, PluginIndex,
+    RedirectsIndex, Respond, Route, Site, Snapshot, UpstreamIndex,
+};
+pub use tidegate_spec::Problem;

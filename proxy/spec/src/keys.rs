@@ -1,6 +1,8 @@
 //! Keysets: what signed URLs are checked with.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -16,8 +18,22 @@ resource! {
     pub struct Keyset {
         /// Its name.
         pub name: String,
-        /// The keys; new URLs are signed with the first.
+        /// The keys; new URLs are signed with the first that can sign.
         pub keys: Vec<Key>,
+        /// Token formats that are accepted; Tidegate's own when absent.
+        pub formats: Vec<TokenFormat>,
+        /// How far the clocks of signers may be off.
+        pub clock_skew: Duration = Duration::ZERO,
+    }
+}
+
+resource! {
+    /// A token format with its settings. Text alone is the format.
+    pub struct TokenFormat short "format" {
+        /// Its word.
+        pub format: String,
+        /// Its settings.
+        pub settings: BTreeMap<String, String>,
     }
 }
 
@@ -34,7 +50,7 @@ resource! {
         pub secret_file: Option<String>,
         /// Made by the control plane when the spec is first applied.
         pub generate: bool = false,
-        /// The public half of an Ed25519 key in base64url: enough to check, not to sign.
+        /// A public key, PEM or base64url: enough to check, not to sign.
         pub public: Option<String>,
     }
 }
@@ -44,8 +60,14 @@ words! {
     pub enum KeyAlgorithm {
         /// HMAC with SHA-256 (RFC 2104).
         HmacSha256 = "hmac-sha256",
-        /// Ed25519 (RFC 8032).
+        /// Ed25519 (RFC 8032), signing and checking.
         Ed25519 = "ed25519",
+        /// Ed25519, checking only.
+        Ed25519Public = "ed25519-public",
+        /// RSA, checking only.
+        RsaPublic = "rsa-public",
+        /// ECDSA on P-256, checking only.
+        EcdsaP256Public = "ecdsa-p256-public",
     }
 }
 
@@ -62,7 +84,7 @@ pub enum KeyMaterial<'a> {
     File(&'a str),
     /// It is not made yet.
     Generate,
-    /// Only the public half is known, in base64url.
+    /// Only the public half is known, PEM or base64url.
     Public(&'a str),
 }
 
@@ -76,6 +98,13 @@ impl Key {
             return KeyMaterial::File(file);
         }
         self.public.as_deref().map_or(KeyMaterial::Generate, KeyMaterial::Public)
+    }
+}
+
+impl KeyAlgorithm {
+    /// Whether the key can only check.
+    pub fn is_public(self) -> bool {
+        self.as_str().ends_with("-public")
     }
 }
 
@@ -126,9 +155,17 @@ impl Value for Secret {
 fn one_source(key: &Key, node: &Node, reader: &mut Reader) {
     let given =
         [key.secret.is_some(), key.secret_file.is_some(), key.generate, key.public.is_some()];
-    if given.iter().filter(|given| **given).count() == 1 {
-        return;
+    if given.iter().filter(|given| **given).count() != 1 {
+        let message = "expected exactly one of: secret, secret_file, generate, public";
+        return reader.problem(node, message, None);
     }
-    let message = "expected exactly one of: secret, secret_file, generate, public";
-    reader.problem(node, message, None);
+    if key.algorithm.is_public() && (key.generate || key.secret.is_some()) {
+        let message = format!("{} checks only: it needs public", key.algorithm.as_str());
+        reader.problem(node, message, None);
+    }
+    if !key.algorithm.is_public() && key.public.is_some() {
+        let message = format!("{} needs a secret", key.algorithm.as_str());
+        let hint = "the algorithms of public keys end in -public".to_owned();
+        reader.problem(node, message, Some(hint));
+    }
 }

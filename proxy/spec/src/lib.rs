@@ -37,11 +37,14 @@ pub mod value;
 #[cfg(test)]
 mod tests;
 
-pub use cache::{CachePolicy, QueryPolicy, StalePolicy, TtlPolicy};
+pub use cache::{
+    CachePolicy, HeuristicPolicy, KeyPolicy, QueryPolicy, RequestDirectives, SetCookie,
+    StalePolicy, TtlPolicy,
+};
 pub use document::{Document, read};
 pub use fleet::Spec;
-pub use keys::{Key, KeyAlgorithm, KeyMaterial, Keyset, Secret};
-pub use limit::{Limit, LimitAlgorithm, LimitFailure, LimitMode};
+pub use keys::{Key, KeyAlgorithm, KeyMaterial, Keyset, Secret, TokenFormat};
+pub use limit::{Limit, LimitAlgorithm, LimitMissing, LimitMode};
 pub use link::{LinkDomain, RedirectRule, RedirectTable};
 pub use node_file::NodeConfig;
 pub use plugin::{OnFailure, Plugin, PluginModule};
@@ -51,4 +54,6 @@ pub use site::{
     RespondAction, Rewrite, Route, Site, VerifyPolicy,
 };
 pub use units::{Rate, Size};
-pub use upstream::{Balance, HealthCheck, RetryPolicy, Server, Upstream, UpstreamTls};
+pub use upstream::{
+    Balance, Breaker, Ejection, HealthCheck, RetryPolicy, Server, Upstream, UpstreamTls,
+};

@@ -21,9 +21,11 @@ resource! {
         /// What happens to a request when the plugin fails on it.
         pub on_failure: OnFailure = OnFailure::Closed,
         /// Longest time of one call into the plugin.
-        pub call_timeout: Duration = Duration::from_millis(50),
+        pub call_timeout: Duration = Duration::from_millis(10),
         /// Most memory of one instance.
-        pub memory_bytes_max: Size = Size(32 << 20),
+        pub memory_bytes_max: Size = Size(64 << 20),
+        /// Plugins of one group share data and queues; alone when absent.
+        pub vm_id: Option<String>,
         /// Upstreams that it may call.
         pub upstreams: Vec<String>,
     }

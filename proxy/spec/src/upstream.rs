@@ -21,12 +21,16 @@ resource! {
         pub between_bytes_timeout: Duration = Duration::from_secs(30),
         /// How long an idle connection is kept for the next request.
         pub keepalive: Duration = Duration::from_secs(60),
-        /// Most idle connections kept by each thread, for each server.
-        pub keepalive_connections: u32 = 128,
+        /// Longest time of a whole exchange, tries included; no bound when absent.
+        pub total_timeout: Option<Duration>,
         /// What is tried again.
         pub retries: RetryPolicy = RetryPolicy::standard(),
+        /// When a server is left out because requests to it fail.
+        pub ejection: Ejection = Ejection::standard(),
         /// Active health checks; none when absent.
         pub health: Option<HealthCheck>,
+        /// What may be under way at once.
+        pub breaker: Breaker = Breaker::standard(),
         /// TLS to `https` servers.
         pub tls: UpstreamTls = UpstreamTls::standard(),
     }
@@ -35,7 +39,7 @@ resource! {
 resource! {
     /// One server. Text alone is its URL.
     pub struct Server short "url" {
-        /// `http://host:port`, `https://…`, `h2c://…` (HTTP/2 without TLS), or `unix:/path`.
+        /// `http://host:port`, `https://…`, `h2c://…` (HTTP/2 without TLS), `h2://…` (HTTP/2 only), or `unix:/path`.
         pub url: String,
         /// Its share of the requests, beside the others' weights.
         pub weight: u32 = 1,
@@ -60,9 +64,11 @@ resource! {
     /// What is tried again. Only what is safe: idempotent, and nothing sent to the client yet.
     pub struct RetryPolicy {
         /// Most tries after the first.
-        pub attempts: u32 = 2,
-        /// Most retries beside the requests under way, in percent.
+        pub attempts: u32 = 1,
+        /// Most retries at one time, in percent of the requests under way.
         pub budget_percent: u32 = 20,
+        /// Retries at one time that are always allowed.
+        pub budget_min: u32 = 3,
     }
 }
 
@@ -71,6 +77,8 @@ resource! {
     pub struct HealthCheck short "path" {
         /// Path asked for.
         pub path: String,
+        /// The Host sent; the server's own when absent.
+        pub host: Option<String>,
         /// Time between two checks of a server.
         pub interval: Duration = Duration::from_secs(5),
         /// Longest wait for the answer.
@@ -81,6 +89,8 @@ resource! {
         pub healthy_after: u32 = 2,
         /// Failures in a row that take a server out.
         pub unhealthy_after: u32 = 3,
+        /// What the first 16 KiB of the body must contain.
+        pub body_contains: Option<String>,
     }
 }
 
@@ -91,19 +101,54 @@ resource! {
         pub server_name: Option<String>,
         /// Whether the certificate is checked.
         pub verify: bool = true,
-        /// PEM file of the authorities trusted; the system's when absent.
-        pub ca_file: Option<String>,
+    }
+}
+
+resource! {
+    /// When a server is left out because requests to it fail.
+    pub struct Ejection {
+        /// Faults in a row that put it out; 0 never does.
+        pub consecutive_faults: u32 = 5,
+        /// How long the first time lasts; the next ones grow by as much each.
+        pub base: Duration = Duration::from_secs(5),
+        /// The longest time.
+        pub max: Duration = Duration::from_secs(60),
+        /// The most servers that may be out at once, in percent.
+        pub ejected_percent_max: u32 = 50,
+    }
+}
+
+resource! {
+    /// What may be under way at once; 0 is no limit. What is beyond is answered 503.
+    pub struct Breaker {
+        /// Requests to the whole group.
+        pub requests_max: u32 = 0,
+        /// Requests to one server.
+        pub server_requests_max: u32 = 0,
     }
 }
 
 impl RetryPolicy {
     fn standard() -> Self {
-        Self { attempts: 2, budget_percent: 20 }
+        Self { attempts: 1, budget_percent: 20, budget_min: 3 }
+    }
+}
+
+impl Ejection {
+    fn standard() -> Self {
+        let (base, max) = (Duration::from_secs(5), Duration::from_secs(60));
+        Self { consecutive_faults: 5, base, max, ejected_percent_max: 50 }
+    }
+}
+
+impl Breaker {
+    fn standard() -> Self {
+        Self { requests_max: 0, server_requests_max: 0 }
     }
 }
 
 impl UpstreamTls {
     fn standard() -> Self {
-        Self { server_name: None, verify: true, ca_file: None }
+        Self { server_name: None, verify: true }
     }
 }

@@ -1,0 +1,201 @@
+//! The compiled configuration.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::Value as Json;
+use tidegate_cache::Policy;
+use tidegate_http::FieldList;
+use tidegate_limit::Rule;
+use tidegate_route::{MethodSet, PathPattern, RouteId, Router, SiteId, Template, redirect};
+use tidegate_sign::Keyset;
+
+use crate::edits::HeaderPolicy;
+use crate::rewrite::Rewrite;
+
+macro_rules! indexes {
+    ($($(#[doc = $doc:literal])* $name:ident => $list:ident: $item:ty,)*) => {$(
+        $(#[doc = $doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(pub u32);
+
+        impl std::ops::Index<$name> for Snapshot {
+            type Output = $item;
+
+            fn index(&self, index: $name) -> &Self::Output {
+                &self.$list[index.0 as usize]
+            }
+        }
+    )*};
+}
+
+indexes! {
+    /// Place of an upstream in [`Snapshot::upstreams`].
+    UpstreamIndex => upstreams: tidegate_spec::Upstream,
+    /// Place of a limit in [`Snapshot::limits`].
+    LimitIndex => limits: Rule,
+    /// Place of a keyset in [`Snapshot::keysets`].
+    KeysetIndex => keysets: Option<Arc<Keyset>>,
+    /// Place of a plugin in [`Snapshot::plugins`].
+    PluginIndex => plugins: Plugin,
+    /// Place of a link domain in [`Snapshot::link_domains`].
+    LinkDomainIndex => link_domains: LinkDomain,
+    /// Place of a redirect table in [`Snapshot::redirects`].
+    RedirectsIndex => redirects: redirect::Table,
+}
+
+/// What an edge runs: everything resolved, nothing left to look up by name.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Number of the revision; it only grows.
+    pub revision: u64,
+    /// SHA-256 of the spec's canonical JSON, in hex.
+    pub hash: String,
+    /// Finds the route of a request; its [`RouteId`] is the place in [`Self::routes`].
+    pub router: Router,
+    /// The sites; [`SiteId`] is the place here.
+    pub sites: Vec<Site>,
+    /// The routes of all sites.
+    pub routes: Vec<Route>,
+    /// The upstreams as written, every address and number checked.
+    pub upstreams: Vec<tidegate_spec::Upstream>,
+    /// The rate limits.
+    pub limits: Vec<Rule>,
+    /// The keysets; `None` while a key of it is missing on this node, and then nothing verifies.
+    pub keysets: Vec<Option<Arc<Keyset>>>,
+    /// The plugins.
+    pub plugins: Vec<Plugin>,
+    /// The domains of short links.
+    pub link_domains: Vec<LinkDomain>,
+    /// The redirect tables.
+    pub redirects: Vec<redirect::Table>,
+    /// Settings of the origin services.
+    pub services: BTreeMap<String, Json>,
+    /// Keys that are missing on this node, as `keyset/key`.
+    pub missing_keys: Vec<String>,
+}
+
+/// A site.
+#[derive(Debug)]
+pub struct Site {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its hosts as written.
+    pub hosts: Vec<String>,
+    /// Tables looked up before the routes, in order.
+    pub redirects: Box<[RedirectsIndex]>,
+}
+
+/// A route, with what its site adds.
+#[derive(Debug)]
+pub struct Route {
+    /// Its place in [`Snapshot::routes`].
+    pub id: RouteId,
+    /// Its site.
+    pub site: SiteId,
+    /// Its name in logs and metrics.
+    pub name: Arc<str>,
+    /// The paths it takes.
+    pub path: PathPattern,
+    /// The methods it takes.
+    pub methods: MethodSet,
+    /// What answers.
+    pub action: Action,
+    /// The keyset of signed URLs, when one is required.
+    pub verify: Option<KeysetIndex>,
+    /// Limits, the site's first.
+    pub limits: Box<[LimitIndex]>,
+    /// Plugins in the order they see requests, the site's first.
+    pub plugins: Box<[PluginIndex]>,
+    /// How answers are kept; `None` passes every request.
+    pub cache: Option<Arc<Policy>>,
+    /// Header edits, the site's first; `None` when there are none.
+    pub headers: Option<Box<HeaderPolicy>>,
+    /// Largest request body, bytes.
+    pub body_bytes_max: Option<u64>,
+    /// Longest time until the head of the answer.
+    pub timeout: Option<Duration>,
+}
+
+/// What answers a request.
+#[derive(Debug)]
+pub enum Action {
+    /// An upstream, through the cache.
+    Proxy {
+        /// The upstream.
+        upstream: UpstreamIndex,
+        /// How the path changes.
+        rewrite: Option<Rewrite>,
+        /// The Host sent upstream; the client's when absent.
+        host: Option<Box<str>>,
+    },
+    /// Another address.
+    Redirect {
+        /// Where to.
+        to: Template,
+        /// The status.
+        status: u16,
+        /// Whether the query is appended.
+        keep_query: bool,
+    },
+    /// Short links; the code is the path's last parameter.
+    Link(LinkDomainIndex),
+    /// A ready answer.
+    Respond(Respond),
+}
+
+/// A ready answer.
+#[derive(Clone, Debug)]
+pub struct Respond {
+    /// The status.
+    pub status: u16,
+    /// The header fields, `Content-Type` among them, `Content-Length` not.
+    pub fields: FieldList,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// A plugin.
+#[derive(Clone, Debug)]
+pub struct Plugin {
+    /// As written, every number checked.
+    pub spec: tidegate_spec::Plugin,
+    /// Its configuration as the plugin reads it: JSON, or nothing.
+    pub configuration: Bytes,
+}
+
+/// A domain of short links.
+#[derive(Clone, Debug)]
+pub struct LinkDomain {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The upstream that knows every link.
+    pub upstream: UpstreamIndex,
+    /// The pushed table.
+    pub table: Box<str>,
+    /// The domain of its codes inside the table.
+    pub domain: Box<str>,
+    /// Whether codes are lowered first.
+    pub ignore_case: bool,
+    /// How far the table may lag, microseconds.
+    pub lag_us_max: u64,
+}
+
+impl Snapshot {
+    /// The route of that number.
+    pub fn route(&self, id: RouteId) -> &Route {
+        &self.routes[id.0 as usize]
+    }
+
+    /// The site of that number.
+    pub fn site(&self, id: SiteId) -> &Site {
+        &self.sites[id.0 as usize]
+    }
+
+    /// The keyset, unless a key of it is missing on this node: then no signature is good.
+    pub fn keyset(&self, index: KeysetIndex) -> Option<&Arc<Keyset>> {
+        self[index].as_ref()
+    }
+}
