@@ -1,7 +1,7 @@
 //! A spec together with the text it came from.
 
 use crate::fleet::Spec;
-use crate::problem::Problem;
+use crate::problem::{Problem, did_you_mean};
 use crate::reader::{Reader, Step, path_steps};
 use crate::tree::{self, Kind, Node};
 use crate::value::Value;
@@ -27,7 +27,9 @@ impl Document {
         let mut reader = Reader::default();
         let spec =
             if root.kind == Kind::Null { Spec::default() } else { Spec::read(&root, &mut reader) };
-        Ok(Self { spec, problems: reader.into_problems(), root })
+        let mut problems = reader.into_problems();
+        problems.sort_by_key(line_order);
+        Ok(Self { spec, problems, root })
     }
 
     /// The spec; with stand-ins where [`Self::problems`] has entries.
@@ -60,13 +62,15 @@ impl Document {
     pub fn join(self, found: Vec<Problem>) -> Vec<Problem> {
         let mut all = self.problems.clone();
         for problem in found {
-            let known = |other: &Problem| is_under(&problem.path, &other.path);
+            let known = |other: &Problem| {
+                is_under(&problem.path, &other.path) || is_slip(&problem.path, other)
+            };
             if !self.problems.iter().any(known) {
                 let line = self.line(&problem.path);
                 all.push(Problem { line, ..problem });
             }
         }
-        all.sort_by_key(|problem| problem.line.unwrap_or(u32::MAX));
+        all.sort_by_key(line_order);
         all
     }
 }
@@ -82,4 +86,18 @@ fn step_into<'n>(node: &'n Node, step: &Step) -> Option<&'n Node> {
 /// Whether `path` is `other` or lies inside it.
 fn is_under(path: &str, other: &str) -> bool {
     path.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+}
+
+/// Whether `known` says that the key at `path` is there, only misspelt.
+fn is_slip(path: &str, known: &Problem) -> bool {
+    let (Some((map, key)), Some((other_map, _))) =
+        (path.rsplit_once('.'), known.path.rsplit_once('.'))
+    else {
+        return false;
+    };
+    map == other_map && known.hint.as_deref() == Some(&*did_you_mean(key))
+}
+
+fn line_order(problem: &Problem) -> u32 {
+    problem.line.unwrap_or(u32::MAX)
 }

@@ -49,6 +49,7 @@ pub use link::{LinkDomain, RedirectRule, RedirectTable};
 pub use node_file::NodeConfig;
 pub use plugin::{OnFailure, Plugin, PluginModule};
 pub use problem::Problem;
+pub use reader::key_path;
 pub use site::{
     Action, FieldTest, HeaderEdits, HeaderPolicy, Match, ProxyAction, RedirectAction,
     RespondAction, Rewrite, Route, Site, VerifyPolicy,

@@ -39,7 +39,7 @@ impl Problem {
         written: &str,
         known: impl IntoIterator<Item = &'a str>,
     ) -> Self {
-        self.hint = nearest(written, known).map(|name| format!("did you mean \"{name}\"?"));
+        self.hint = nearest(written, known).map(did_you_mean);
         self
     }
 }
@@ -55,6 +55,11 @@ impl fmt::Display for Problem {
         f.write_str(&self.message)?;
         self.hint.as_ref().map_or(Ok(()), |hint| write!(f, " ({hint})"))
     }
+}
+
+/// The hint that `name` was probably meant.
+pub fn did_you_mean(name: &str) -> String {
+    format!("did you mean \"{name}\"?")
 }
 
 /// The one of `known` that `written` was probably meant to be.

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fmt::Write;
 
-use crate::problem::{Problem, nearest};
+use crate::problem::{Problem, did_you_mean, nearest};
 use crate::tree::{Kind, Node};
 use crate::value::Value;
 
@@ -95,7 +95,7 @@ impl Reader {
 
     fn unknown_key(&mut self, key: &str, value: &Node, known: &[&str]) {
         let hint = nearest(key, known.iter().copied())
-            .map(|name| format!("did you mean \"{name}\"?"))
+            .map(did_you_mean)
             .or_else(|| Some(format!("known keys: {}", known.join(", "))));
         self.inside(Step::Key(key.into()), |reader| reader.problem(value, "unknown key", hint));
     }
@@ -115,6 +115,13 @@ pub fn path_text(steps: &[Step]) -> String {
     for step in steps {
         push_step(&mut text, step);
     }
+    text
+}
+
+/// The path of the value under `key` in the map at `path`.
+pub fn key_path(path: &str, key: &str) -> String {
+    let mut text = path.to_owned();
+    push_step(&mut text, &Step::Key(key.to_owned()));
     text
 }
 

@@ -192,7 +192,7 @@ macro_rules! default_of {
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::problem::nearest;
+use crate::problem::{did_you_mean, nearest};
 use crate::reader::{Reader, Step};
 use crate::tree::{Kind, Node};
 
@@ -229,10 +229,8 @@ pub(crate) fn only_key<'n>(
     if known.contains(&key.as_str()) {
         return Some((key, value));
     }
-    let hint = nearest(key, known.iter().copied()).map_or_else(
-        || format!("one of: {}", known.join(", ")),
-        |n| format!("did you mean \"{n}\"?"),
-    );
+    let hint = nearest(key, known.iter().copied())
+        .map_or_else(|| format!("one of: {}", known.join(", ")), did_you_mean);
     reader
         .inside(Step::Key(key.clone()), |reader| reader.problem(value, "unknown key", Some(hint)));
     None
@@ -242,7 +240,7 @@ pub(crate) fn only_key<'n>(
 pub(crate) fn not_a_word(node: &Node, reader: &mut Reader, words: &[&str]) {
     let near = node.text().and_then(|text| nearest(text, words.iter().copied()));
     let message = format!("expected one of {}, found {}", words.join(", "), node.described());
-    reader.problem(node, message, near.map(|word| format!("did you mean \"{word}\"?")));
+    reader.problem(node, message, near.map(did_you_mean));
 }
 
 /// The first variant's stand-in.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tidegate_cache::{
     Heuristic, KeyPart, Policy, QueryPolicy, RequestTrust, SetCookiePolicy, Stale, Ttl,
 };
-use tidegate_spec::{CachePolicy, RequestDirectives, SetCookie, TtlPolicy};
+use tidegate_spec::{CachePolicy, RequestDirectives, SetCookie, TtlPolicy, key_path};
 
 use super::Compiler;
 
@@ -72,7 +72,7 @@ impl Compiler<'_> {
         }
         let mut by_status = Vec::new();
         for (status, value) in &ttl.status {
-            let path = format!("{path}.status.{status}");
+            let path = key_path(&format!("{path}.status"), status);
             match status.parse().ok().filter(|status| (200..=599).contains(status)) {
                 Some(status) => by_status.push((status, whole_seconds(*value))),
                 None => {

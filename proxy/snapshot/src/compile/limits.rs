@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use tidegate_limit::{Algorithm, Cost, KeyPart, Missing, Mode, Period, Rate, Rule, RuleOptions};
+use tidegate_limit::{
+    Algorithm, Cost, KeyPart, Missing, Mode, Period, Rate, Rule, RuleError, RuleOptions,
+};
 use tidegate_spec::{Limit, LimitAlgorithm, LimitMissing, LimitMode};
 
 use super::Compiler;
@@ -35,7 +37,11 @@ impl Compiler<'_> {
             enabled: limit.enabled,
             ..RuleOptions::new(limit.name.as_str(), key?, algorithm?)
         };
-        self.ok(path, Rule::new(options))
+        // A name that cannot be used is already in the list, with all others.
+        match Rule::new(options) {
+            Err(RuleError::Name(_)) => None,
+            rule => self.ok(path, rule),
+        }
     }
 
     fn limit_key(&mut self, limit: &Limit, path: &str) -> Option<Vec<KeyPart>> {

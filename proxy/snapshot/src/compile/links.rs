@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use tidegate_route::pattern::Segment;
 use tidegate_route::{PathPattern, Template, redirect};
 use tidegate_spec::{Problem, RedirectRule};
 
@@ -95,14 +96,18 @@ impl Compiler<'_> {
                 return None;
             }
         };
-        match tidegate_http::normalise_path(text) {
-            Err(_) => self.problem(path(), format!("\"{text}\" is no path")),
-            // Braces are not of a path, so that only the rest can be compared.
-            Ok(normal) if normal != text && !text.contains('{') => {
-                let message = "never matches: requests are compared in their normal form";
-                self.problems.push(Problem::new(path(), message).hint(format!("write {normal}")));
+        for segment in pattern.segments() {
+            let Segment::Text(text) = segment else { continue };
+            let written = format!("/{text}");
+            match tidegate_http::normalise_path(&written) {
+                Ok(normal) if normal == written => {}
+                Ok(normal) => {
+                    let message = "never matches: requests are compared in their normal form";
+                    let hint = format!("\"{written}\" becomes \"{normal}\"");
+                    self.problems.push(Problem::new(path(), message).hint(hint));
+                }
+                Err(_) => self.problem(path(), format!("\"{written}\" is no path")),
             }
-            Ok(_) => {}
         }
         Some(pattern)
     }

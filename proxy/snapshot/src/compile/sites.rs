@@ -11,7 +11,7 @@ use tidegate_route::{
     FieldTest, HostPattern, MethodSet, PathPattern, RouteId, Router, Rule, SiteId, SiteRules,
     Template,
 };
-use tidegate_spec::{HeaderEdits, Problem, ProxyAction, RedirectAction, RespondAction};
+use tidegate_spec::{HeaderEdits, Problem, ProxyAction, RedirectAction, RespondAction, key_path};
 
 use super::Compiler;
 use super::caches::{OFF, STANDARD};
@@ -217,7 +217,7 @@ impl<'s> Compiler<'s> {
     ) -> Vec<FieldTest> {
         let mut compiled = Vec::new();
         for (name, test) in tests {
-            let path = format!("{path}.{name}");
+            let path = key_path(path, name);
             self.field_name(name, &path);
             let name: Box<str> = name.to_ascii_lowercase().into();
             match (&test.is, &test.prefix, test.present) {
@@ -317,7 +317,7 @@ impl<'s> Compiler<'s> {
             self.ok(&path, fields.try_push("content-type", &spec.content_type));
         }
         for (name, value) in &spec.headers {
-            let path = format!("{path}.headers.{name}");
+            let path = key_path(&format!("{path}.headers"), name);
             self.ok(&path, fields.try_push(name.to_ascii_lowercase(), value));
         }
         let body = Bytes::copy_from_slice(spec.body.as_bytes());
@@ -353,7 +353,7 @@ impl<'s> Compiler<'s> {
     fn lines(&mut self, lines: &BTreeMap<String, String>, path: &str) -> Vec<(Box<str>, Box<str>)> {
         let mut compiled = Vec::with_capacity(lines.len());
         for (name, value) in lines {
-            let path = format!("{path}.{name}");
+            let path = key_path(path, name);
             self.ok(&path, FieldList::default().try_push(name, value));
             self.field_name(name, &path);
             compiled.push((name.to_ascii_lowercase().into(), value.as_str().into()));
