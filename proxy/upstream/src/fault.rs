@@ -7,7 +7,8 @@ use crate::plan::Progress;
 
 /// Where an error belongs, and its word.
 pub(crate) fn of(progress: &Progress, error: &Error) -> (Stage, &'static str) {
-    if let Some(recorded @ (Stage::Client | Stage::Choose, _)) = progress.fault {
+    // What was recorded where it happened is more exact than the error that came of it.
+    if let Some(recorded) = progress.fault {
         return recorded;
     }
     match error.esource() {

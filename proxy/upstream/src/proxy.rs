@@ -8,7 +8,7 @@ use http::StatusCode;
 use pingora_core::modules::http::HttpModules;
 use pingora_core::protocols::Digest;
 use pingora_core::upstreams::peer::HttpPeer;
-use pingora_error::{BError, Error, ErrorSource, ErrorType, Result};
+use pingora_error::{BError, Error, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
@@ -223,11 +223,10 @@ impl ProxyHttp for Relay {
         holding: &mut Holding,
     ) -> FailToProxy {
         let mut progress = holding.plan.progress();
-        if progress.fault.is_none() {
-            progress.fault = Some(fault::of(&progress, error));
-        }
+        let fault = fault::of(&progress, error);
+        progress.fault = Some(fault);
         drop(progress);
-        if *error.esource() != ErrorSource::Downstream {
+        if fault.0 != Stage::Client {
             holding.plan.group.counters().faults.fetch_add(1, Ordering::Relaxed);
         }
         // Writes nothing: what the client sees is decided where the fault ends up.

@@ -172,6 +172,14 @@ impl<D: Downstream> ClientSide<D> {
         Error::new_down(ErrorType::ConnectionClosed)
     }
 
+    /// Recorded here, since Pingora blames the client for whatever this side reports.
+    fn stalled(&self) -> BError {
+        let mut progress = self.plan.progress();
+        let stage = if progress.head_sent { Stage::Body } else { Stage::FirstByte };
+        progress.fault = Some((stage, "timeout"));
+        Error::new_up(ErrorType::ReadTimedout)
+    }
+
     async fn read(&mut self) -> Result<Option<Bytes>> {
         let read = self.side()?.read_body().await;
         let piece = read.map_err(|DownstreamGone| self.gone())?;
@@ -200,7 +208,7 @@ impl<D: Downstream> ClientSide<D> {
             None => side.idle().await,
             Some(after) => tokio::select! {
                 gone = side.idle() => gone,
-                () = tokio::time::sleep(after) => return Error::new_up(ErrorType::ReadTimedout),
+                () = tokio::time::sleep(after) => return self.stalled(),
             },
         };
         self.gone()
@@ -317,6 +325,8 @@ impl<D: Downstream> Session for ClientSide<D> {
 
     fn is_body_done(&mut self) -> bool {
         match self.upgrade {
+            // Bytes that follow a request to switch protocols belong to what comes after it.
+            Upgrade::No if self.is_body_empty() => true,
             Upgrade::No => self.downstream.as_ref().is_none_or(Downstream::body_done),
             Upgrade::Open => false,
             Upgrade::ClientDone => true,

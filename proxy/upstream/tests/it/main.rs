@@ -1,0 +1,6 @@
+//! Exchanges with origins that do what a test tells them.
+
+mod balance;
+mod exchange;
+mod faults;
+mod tape;
