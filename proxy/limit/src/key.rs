@@ -57,6 +57,9 @@ pub enum KeyPart {
     Constant(String),
 }
 
+/// The claims of a verified token, by name.
+pub type Claims<'a> = dyn Fn(&str) -> Option<&'a str> + 'a;
+
 /// Why a part of a key cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
@@ -95,7 +98,7 @@ pub struct Request<'a> {
     /// The request's fields.
     pub fields: &'a dyn Fields,
     /// Claims of the verified token, by name.
-    pub claim: Option<&'a dyn Fn(&str) -> Option<&'a str>>,
+    pub claim: Option<&'a Claims<'a>>,
 }
 
 impl Secret {

@@ -22,7 +22,9 @@ mod table;
 pub mod answer;
 
 pub use check::{CHARGES_MAX, Charge, Denied, Outcome, Permit};
-pub use key::{IPV6_PREFIX_DEFAULT, KEY_PARTS_MAX, KeyError, KeyHash, KeyPart, Request, Secret};
+pub use key::{
+    Claims, IPV6_PREFIX_DEFAULT, KEY_PARTS_MAX, KeyError, KeyHash, KeyPart, Request, Secret,
+};
 pub use rule::{
     Algorithm, Cost, Missing, Mode, PERIOD_SECONDS_MAX, Period, QUOTA_MAX, Rate, Rule, RuleError,
     RuleOptions,

@@ -6,8 +6,8 @@ use tidegate_http::Fields;
 
 use crate::request::Request;
 
-/// Largest token that is looked at, bytes.
-pub(crate) const TOKEN_BYTES_MAX: usize = 4096;
+#[cfg(test)]
+mod tests;
 
 /// How a token came.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,13 +17,9 @@ pub enum Carrier {
     /// As a path segment, already taken off.
     Path,
     /// As cookies of these names; see [`cookie_without`].
-    Cookies(&'static [&'static str]),
-    /// As a cookie whose name is configured.
-    Cookie(String),
+    Cookies(Vec<Cow<'static, str>>),
     /// As a request field of this name.
-    Header(&'static str),
-    /// As a request field whose name is configured.
-    NamedHeader(String),
+    Header(Cow<'static, str>),
 }
 
 /// A request's path and query without its token.
@@ -35,11 +31,11 @@ pub(crate) struct Rest<'r> {
 }
 
 /// A `Cookie` line without the cookies of these names; `None` when nothing is left.
-pub fn cookie_without(line: &[u8], names: &[&str]) -> Option<Vec<u8>> {
+pub fn cookie_without(line: &[u8], names: &[impl AsRef<str>]) -> Option<Vec<u8>> {
     let kept: Vec<&[u8]> = line
         .split(|&b| b == b';')
         .map(<[u8]>::trim_ascii)
-        .filter(|pair| !pair.is_empty() && !names.iter().any(|name| is_named(pair, name)))
+        .filter(|pair| !pair.is_empty() && !names.iter().any(|name| is_named(pair, name.as_ref())))
         .collect();
     (!kept.is_empty()).then(|| kept.join(&b"; "[..]))
 }

@@ -27,9 +27,3 @@ pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
     let differs = a.iter().zip(b).fold(0, |differs, (x, y)| differs | (x ^ y));
     a.len() == b.len() && std::hint::black_box(differs) == 0
 }
-
-/// Two hex digits of either case.
-pub(crate) fn hex_byte(pair: &str) -> Option<u8> {
-    let digits = pair.len() == 2 && pair.bytes().all(|b| b.is_ascii_hexdigit());
-    if digits { u8::from_str_radix(pair, 16).ok() } else { None }
-}

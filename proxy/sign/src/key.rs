@@ -8,6 +8,9 @@ use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 use ring::signature::{self, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 
+#[cfg(test)]
+mod tests;
+
 /// Fewest bytes of a secret that Tidegate makes or signs with itself.
 pub(crate) const SECRET_BYTES_MIN: usize = 16;
 /// Most bytes of a secret or key.

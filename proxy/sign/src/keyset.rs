@@ -9,6 +9,9 @@ use crate::native::Native;
 use crate::request::{Clock, Request};
 use crate::verified::Verified;
 
+#[cfg(test)]
+mod tests;
+
 /// Most keys of one keyset.
 pub(crate) const KEYS_MAX: usize = 32;
 /// Most that clocks may be off, seconds.

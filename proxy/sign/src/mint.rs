@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use tidegate_http::normalise_path;
+
 use crate::carry::Carrier;
 use crate::encode::to_base64url;
 use crate::keyset::Keyset;
@@ -39,8 +41,8 @@ pub enum MintError {
         "keyset {0:?} has no key that can sign (a secret of 16 bytes or more, or an ed25519 seed)"
     )]
     NoSigningKey(String),
-    /// A path, prefix or glob that does not begin with a slash.
-    #[error("path {0:?} must begin with a slash")]
+    /// A path, prefix or glob that no request can have.
+    #[error("path {0:?} must begin with a slash and hold no broken escapes")]
     Path(String),
     /// A method or country that cannot stand in a token.
     #[error("{field} {value:?} must be letters and digits")]
@@ -135,9 +137,11 @@ fn write_scope(scope: &Scope, token: &mut String) -> Result<(), MintError> {
     if !path.starts_with('/') {
         return Err(MintError::Path(path.clone()));
     }
+    // The edge compares with the normal form of a path (RFC 3986 6.2.2).
+    let normal = |path| normalise_path(path).map_err(|_| MintError::Path(String::from(path)));
     match scope {
-        Scope::Path(path) => piece('x', &path_hash(&normal(path)), token),
-        Scope::Prefix(path) => piece('p', normal(path).as_bytes(), token),
+        Scope::Path(path) => piece('x', &path_hash(&normal(path)?), token),
+        Scope::Prefix(path) => piece('p', normal(path)?.as_bytes(), token),
         Scope::Glob(pattern) => piece('g', pattern.as_bytes(), token),
     }
     Ok(())
@@ -193,44 +197,4 @@ fn words(
         token.push_str(&words.join("~").to_ascii_uppercase());
     }
     Ok(())
-}
-
-/// The path as the edge will see it (RFC 3986 6.2.2): unreserved bytes bare, other escapes in upper
-/// case, dot segments gone.
-pub(crate) fn normal(path: &str) -> String {
-    let bare = unescaped(path);
-    let mut segments: Vec<&str> = Vec::new();
-    let mut parts = bare.split('/').skip(1).peekable();
-    while let Some(part) = parts.next() {
-        let last = parts.peek().is_none();
-        match part {
-            ".." => _ = segments.pop(),
-            "." => {}
-            _ => {
-                segments.push(part);
-                continue;
-            }
-        }
-        if last {
-            segments.push("");
-        }
-    }
-    ["/", &segments.join("/")].concat()
-}
-
-fn unescaped(path: &str) -> String {
-    let mut out = String::with_capacity(path.len());
-    let mut rest = path;
-    while let Some(at) = rest.find('%') {
-        out.push_str(&rest[..at]);
-        let byte = rest.get(at + 1..at + 3).and_then(crate::encode::hex_byte);
-        match byte {
-            Some(b) if b.is_ascii_alphanumeric() || b"-._~".contains(&b) => out.push(b as char),
-            Some(b) => _ = write!(out, "%{b:02X}"),
-            None => out.push('%'),
-        }
-        rest = &rest[at + if byte.is_some() { 3 } else { 1 }..];
-    }
-    out.push_str(rest);
-    out
 }

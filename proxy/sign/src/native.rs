@@ -26,10 +26,11 @@
 //! twice; an unknown letter makes the token unreadable. The token travels as the query parameter `tg`,
 //! the path segment `tg=...`, the cookie `tg` or the field `tidegate-token`.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::digest;
 
 use crate::carry::{self, Carrier, Rest, Twice};
@@ -40,6 +41,9 @@ use crate::keyset::{KeysetError, Scheme};
 use crate::request::{Clock, Request};
 use crate::scope::{ClientPrefix, glob, is_below};
 use crate::verified::{Grant, Verified};
+
+#[cfg(test)]
+mod tests;
 
 /// The format's word.
 pub const FORMAT: &str = "tidegate";
@@ -53,6 +57,9 @@ pub const FIELD: &str = "tidegate-token";
 pub const TOKEN_BYTES_MAX: usize = 2048;
 /// Methods of a token that names none.
 pub const METHODS_DEFAULT: [&str; 3] = ["GET", "HEAD", "OPTIONS"];
+
+/// Longest prefix, glob, host or session in a token, bytes.
+pub const SCOPE_BYTES_MAX: usize = 1024;
 
 const PATH_HASH_BYTES: usize = 16;
 
@@ -109,10 +116,13 @@ impl Native {
             return Ok((token, Rest::at_path(request, path)));
         }
         if let Some(token) = carry::cookie(request.fields, name) {
-            return Ok((token, Rest::whole(request, Carrier::Cookie(name.to_owned()))));
+            return Ok((
+                token,
+                Rest::whole(request, Carrier::Cookies(vec![name.to_owned().into()])),
+            ));
         }
         let token = carry::header(request.fields, FIELD).ok_or(Reason::TokenMissing)?;
-        Ok((token, Rest::whole(request, Carrier::Header(FIELD))))
+        Ok((token, Rest::whole(request, Carrier::Header(FIELD.into()))))
     }
 }
 
@@ -214,13 +224,14 @@ impl<'t> Token<'t> {
             return Some(path_hash(path) == hash);
         }
         if let Some(prefix) = self.claim(b'p') {
-            return Some(is_below(path, &text(prefix)?));
+            return with_bytes(prefix, |prefix| is_below(path.as_bytes(), prefix));
         }
-        Some(glob(text(self.claim(b'g')?)?.as_bytes(), path.as_bytes()))
+        with_bytes(self.claim(b'g')?, |pattern| glob(pattern, path.as_bytes()))
     }
 
     fn is_for_host(&self, host: &str) -> Option<bool> {
-        self.claim(b'h').map_or(Some(true), |claim| Some(text(claim)? == host))
+        self.claim(b'h')
+            .map_or(Some(true), |claim| with_bytes(claim, |name| name == host.as_bytes()))
     }
 
     fn is_for_client(&self, client: IpAddr) -> Option<bool> {
@@ -239,7 +250,7 @@ impl<'t> Token<'t> {
     }
 
     fn grant(&self, key: &Key) -> Result<Grant, Reason> {
-        let readable = |claim: &str| text(claim).map(Into::into).ok_or(Reason::TokenMalformed);
+        let readable = |claim: &str| text(claim).ok_or(Reason::TokenMalformed);
         let uses = |claim: &str| claim.parse().map_err(|_| Reason::TokenMalformed);
         let mut grant = Grant::new(FORMAT, key.shared_id());
         grant.expires_s = Some(self.expires_s);
@@ -274,8 +285,15 @@ fn decimal(text: &str) -> Option<u64> {
     if plain { text.parse().ok() } else { None }
 }
 
-fn text(claim: &str) -> Option<Cow<'static, str>> {
-    String::from_utf8(base64url(claim)?).ok().map(Cow::Owned)
+/// Reads a claim's bytes on the stack.
+fn with_bytes<T>(claim: &str, read: impl FnOnce(&[u8]) -> T) -> Option<T> {
+    let mut bytes = [0; SCOPE_BYTES_MAX];
+    let length = URL_SAFE_NO_PAD.decode_slice(claim, &mut bytes).ok()?;
+    Some(read(&bytes[..length]))
+}
+
+fn text(claim: &str) -> Option<Box<str>> {
+    String::from_utf8(base64url(claim)?).ok().map(Into::into)
 }
 
 fn wrong(setting: &str, problem: &str) -> KeysetError {

@@ -4,6 +4,9 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
+#[cfg(test)]
+mod tests;
+
 /// The paths a token opens, always matched as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scope {
@@ -79,9 +82,9 @@ impl fmt::Display for ClientPrefix {
 }
 
 /// Whether `path` is `prefix` or lies below it.
-pub(crate) fn is_below(path: &str, prefix: &str) -> bool {
+pub(crate) fn is_below(path: &[u8], prefix: &[u8]) -> bool {
     path.strip_prefix(prefix)
-        .is_some_and(|rest| rest.is_empty() || prefix.ends_with('/') || rest.starts_with('/'))
+        .is_some_and(|rest| rest.is_empty() || prefix.ends_with(b"/") || rest.starts_with(b"/"))
 }
 
 /// Whether the whole of `path` has the pattern of [`Scope::Glob`]. Time is at most the product of the

@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::carry::{Carrier, Rest};
+use tidegate_http::FieldList;
+
+use crate::carry::{Carrier, Rest, cookie_without};
 
 /// What the token says beyond "let it pass".
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +56,15 @@ impl<'r> Verified<'r> {
         &self.grant
     }
 
+    /// Takes a token that came in a field or cookie off the fields that go upstream.
+    pub fn strip(&self, fields: &mut FieldList) {
+        match &self.carrier {
+            Carrier::Query | Carrier::Path => {}
+            Carrier::Header(name) => _ = fields.remove(name.as_bytes()),
+            Carrier::Cookies(names) => strip_cookies(fields, names),
+        }
+    }
+
     /// How the token came; what came in a field must be taken off before the request goes upstream.
     pub fn carrier(&self) -> &Carrier {
         &self.carrier
@@ -73,4 +84,12 @@ impl<'r> Verified<'r> {
     pub fn into_parts(self) -> (Grant, Cow<'r, str>, Option<Cow<'r, str>>) {
         (self.grant, self.path, self.query)
     }
+}
+
+fn strip_cookies(fields: &mut FieldList, names: &[Cow<'static, str>]) {
+    let is_cookie = |name: &[u8]| name.eq_ignore_ascii_case(b"cookie");
+    let lines: Vec<_> = fields.iter().filter(|field| is_cookie(field.name)).collect();
+    let kept: Vec<_> = lines.iter().filter_map(|l| cookie_without(l.value, names)).collect();
+    fields.remove("cookie");
+    kept.into_iter().for_each(|line| fields.push("cookie", line));
 }

@@ -6,9 +6,7 @@ use super::*;
 
 fn fields(lines: &[(&str, &str)]) -> FieldList {
     let mut fields = FieldList::default();
-    lines.iter().for_each(|(name, value)| {
-        let _ = fields.push(*name, *value);
-    });
+    lines.iter().for_each(|(name, value)| fields.push(*name, *value));
     fields
 }
 
