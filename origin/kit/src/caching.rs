@@ -20,6 +20,11 @@ pub enum Caching {
     Never,
     /// Only the caller's own cache may, and asks each time (`private, no-cache`).
     Private,
+    /// Only the caller's own cache may, for so many seconds.
+    Own {
+        /// Seconds.
+        max_age_secs: u32,
+    },
     /// The bytes behind this URL never change: a year, `immutable` (RFC 8246).
     Immutable,
     /// Every cache may, for so many seconds.
@@ -56,6 +61,7 @@ impl Caching {
         match self {
             Self::Never => "no-store".to_owned(),
             Self::Private => "private, no-cache".to_owned(),
+            Self::Own { max_age_secs } => format!("private, max-age={max_age_secs}"),
             Self::Immutable => "public, max-age=31536000, immutable".to_owned(),
             Self::Public { max_age_secs, shared_secs, stale_secs } => {
                 public_header(*max_age_secs, *shared_secs, *stale_secs)

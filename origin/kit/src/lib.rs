@@ -32,7 +32,7 @@ pub mod testkit;
 #[cfg(test)]
 mod tests;
 
-pub use clock::{Clock, Micros};
+pub use clock::{Clock, Micros, Moment};
 pub use fault::{Fault, Violation};
 pub use service::{Cx, Service, Task};
 pub use settings::Settings;

@@ -82,7 +82,9 @@ impl Client {
         fields: &[(&str, &str)],
     ) -> Answer {
         let mut request = Request::builder().method(method).uri(path);
-        request = request.header(header::CONTENT_TYPE, "application/json");
+        if fields.iter().all(|(name, _)| *name != "content-type") {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+        }
         for (name, value) in fields {
             request = request.header(*name, *value);
         }
