@@ -9,8 +9,8 @@ use crate::{Field, Fields};
 
 /// An owned, ordered multimap of field lines.
 ///
-/// Whatever goes in, every line that comes out is one line: names are tokens, values hold no CR,
-/// LF or NUL (RFC 9110 5.5).
+/// Whatever goes in, every line that comes out is one line: names are tokens, values hold no
+/// control bytes but tabs (RFC 9110 5.5).
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct FieldList {
     /// `name: value\r\n` for each line, without gaps.
@@ -24,8 +24,8 @@ pub enum FieldInvalid {
     /// The name is empty or not a token (RFC 9110 5.1).
     #[error("field name is not a token")]
     Name,
-    /// The value holds CR, LF or NUL (RFC 9110 5.5).
-    #[error("field value holds CR, LF or NUL")]
+    /// The value holds a control byte (RFC 9110 5.5).
+    #[error("field value holds a control byte")]
     Value,
 }
 
@@ -73,7 +73,7 @@ impl FieldList {
         self.value(name).and_then(|value| std::str::from_utf8(value).ok())
     }
 
-    /// Appends a line. CR, LF and NUL in the value become spaces and a name that is no token drops
+    /// Appends a line. Control bytes in the value become spaces and a name that is no token drops
     /// the line: the treatment RFC 9110 5.5 gives to a recipient that does not reject the message.
     pub fn push(&mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
         if is_token(name.as_ref()) {
@@ -93,7 +93,7 @@ impl FieldList {
         if !is_token(name.as_ref()) {
             return Err(FieldInvalid::Name);
         }
-        if value.as_ref().iter().any(|&b| splits(b)) {
+        if value.as_ref().iter().any(|&b| is_control(b)) {
             return Err(FieldInvalid::Value);
         }
         self.append(name.as_ref(), value.as_ref());
@@ -178,7 +178,7 @@ impl FieldList {
     }
 
     fn append(&mut self, name: &[u8], value: &[u8]) {
-        let value = value.trim_ascii();
+        let value = trim(value);
         self.lines.push(Line {
             start: self.wire.len() as u32,
             name_len: name.len() as u32,
@@ -186,7 +186,7 @@ impl FieldList {
         });
         self.wire.extend_from_slice(name);
         self.wire.extend_from_slice(b": ");
-        self.wire.extend(value.iter().map(|&b| if splits(b) { b' ' } else { b }));
+        self.wire.extend(value.iter().map(|&b| if is_control(b) { b' ' } else { b }));
         self.wire.extend_from_slice(b"\r\n");
     }
 
@@ -250,8 +250,17 @@ pub(crate) const fn is_token_byte(b: u8) -> bool {
         || matches!(b, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
 }
 
-const fn splits(b: u8) -> bool {
-    matches!(b, b'\r' | b'\n' | 0)
+/// A control byte: some end a line, of the others no recipient knows what to make.
+const fn is_control(b: u8) -> bool {
+    b.is_ascii_control() && b != b'\t'
+}
+
+/// Without whitespace, and without what would become whitespace, at both ends.
+fn trim(value: &[u8]) -> &[u8] {
+    let solid = |b: &u8| *b != b' ' && !b.is_ascii_control();
+    let start = value.iter().position(solid).unwrap_or(value.len());
+    let end = value.iter().rposition(solid).map_or(start, |last| last + 1);
+    &value[start..end]
 }
 
 #[cfg(test)]

@@ -46,7 +46,7 @@ fn a_value_cannot_split_a_line() {
     list.push("location", "/a\r\nset-cookie: x\0");
     list.push("bad name", "x");
     list.push("", "x");
-    assert_eq!(wire(&list), "location: /a  set-cookie: x\r\n".replace("x\r", "x \r"));
+    assert_eq!(wire(&list), "location: /a  set-cookie: x\r\n");
     assert_eq!(list.try_push("a b", "x"), Err(FieldInvalid::Name));
     assert_eq!(list.try_push("a", "x\ny"), Err(FieldInvalid::Value));
 }
@@ -73,11 +73,9 @@ proptest::proptest! {
         let mut wire = list.wire().to_vec();
         wire.extend_from_slice(b"\r\n");
         let mut parsed = vec![httparse::EMPTY_HEADER; lines.len() + 1];
-        let values_clean = list.iter().all(|f| f.value.iter().all(|&b| b >= 0x20 && b != 0x7f || b == b'\t'));
-        if values_clean {
-            let httparse::Status::Complete((_, fields)) = httparse::parse_headers(&wire, &mut parsed).unwrap() else { panic!("cut") };
-            proptest::prop_assert_eq!(fields.len(), list.len());
-        }
+        let parsed = httparse::parse_headers(&wire, &mut parsed).unwrap();
+        let httparse::Status::Complete((_, fields)) = parsed else { panic!("cut") };
+        proptest::prop_assert_eq!(fields.len(), list.len());
         proptest::prop_assert_eq!(FieldList::from_wire(list.wire()), Some(list));
     }
 }

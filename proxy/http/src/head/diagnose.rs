@@ -64,7 +64,7 @@ fn field_line(line: &[u8]) -> Option<Refusal> {
         return Some(Refusal::SPACE_BEFORE_COLON);
     }
     let cut_short = colon.is_none() && !line.ends_with(b"\n");
-    if !is_token(name) && !(cut_short || text.is_empty()) {
+    if !(is_token(name) || cut_short || text.is_empty()) {
         return Some(Refusal::FIELD_NAME);
     }
     let value = &text[colon.map_or(text.len(), |at| at + 1)..];
