@@ -28,6 +28,8 @@ mod status;
 mod storable;
 mod tag;
 mod targeted;
+#[cfg(test)]
+mod testing;
 mod update;
 mod validate;
 mod vary;
