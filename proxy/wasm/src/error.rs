@@ -90,3 +90,33 @@ pub enum LoadError {
         detail: String,
     },
 }
+
+/// A callback that did not return.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// Which callback.
+    pub(crate) callback: &'static str,
+    /// `trap`, `timeout` or `oom`.
+    pub(crate) reason: &'static str,
+    /// The trap with its backtrace.
+    pub(crate) detail: String,
+}
+
+impl Failure {
+    pub(crate) fn new(
+        callback: &'static str,
+        error: &wasmtime::Error,
+        out_of_memory: bool,
+    ) -> Self {
+        let interrupted = matches!(
+            error.downcast_ref(),
+            Some(wasmtime::Trap::Interrupt | wasmtime::Trap::OutOfFuel)
+        );
+        let reason = match (interrupted, out_of_memory) {
+            (true, _) => "timeout",
+            (false, true) => "oom",
+            (false, false) => "trap",
+        };
+        Self { callback, reason, detail: format!("{error:?}") }
+    }
+}

@@ -77,6 +77,15 @@ pub trait Exchange: Send {
     /// Every field in order, pseudo fields first, names in lower case.
     fn each_field(&self, map: Map, visit: &mut dyn FnMut(&[u8], &[u8]));
 
+    /// Number of field lines, pseudo fields among them; 0 when the section does not exist.
+    fn count(&self, map: Map) -> usize {
+        let mut count = 0;
+        if self.has_map(map) {
+            self.each_field(map, &mut |_, _| count += 1);
+        }
+        count
+    }
+
     /// Appends a field line.
     fn add_field(&mut self, map: Map, name: &str, value: &[u8]);
 
@@ -123,4 +132,25 @@ pub trait Exchange: Send {
 
     /// The plugin changed a field on which the route depends and asks for routing anew (0.1.0).
     fn clear_route_cache(&mut self) {}
+}
+
+/// No request: what is lent when a context ends after its request has gone.
+pub(crate) struct NoExchange;
+
+impl Exchange for NoExchange {
+    fn has_map(&self, _map: Map) -> bool {
+        false
+    }
+
+    fn field(&self, _map: Map, _name: &str) -> Option<Cow<'_, [u8]>> {
+        None
+    }
+
+    fn each_field(&self, _map: Map, _visit: &mut dyn FnMut(&[u8], &[u8])) {}
+
+    fn add_field(&mut self, _map: Map, _name: &str, _value: &[u8]) {}
+
+    fn set_field(&mut self, _map: Map, _name: &str, _value: &[u8]) {}
+
+    fn remove_field(&mut self, _map: Map, _name: &str) {}
 }

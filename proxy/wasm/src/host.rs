@@ -1,40 +1,255 @@
 //! The engine, the clocks and everything that plugins share.
 
-use std::sync::Arc;
+use std::{
+    fmt,
+    num::NonZeroUsize,
+    sync::{Arc, Mutex, PoisonError, Weak, atomic::AtomicU64},
+    thread,
+    time::Duration,
+};
 
-use crate::{HostConfig, HostError, LoadError, Plugin, PluginConfig, PluginStatus, Sample};
+use hashbrown::HashMap;
+use sha2::{Digest, Sha256};
+use tokio::runtime::Handle;
+use wasmtime::{Config, Engine, EngineWeak, InstancePre, Module};
+
+use crate::{
+    HostConfig, HostError, LoadError, Plugin, PluginConfig, PluginStatus, Sample, abi,
+    code::CodeCache,
+    common::Common,
+    keeper::{self, Keeper},
+    lists::{List, Lists},
+    metric::gauge,
+    plugin::Shared,
+    record::LogRate,
+    shared::Queues,
+    state::State,
+};
+
+/// Stack of one callback in bytes; threads have 2 MiB.
+const STACK_BYTES_MAX: usize = 512 << 10;
+/// Frames of a backtrace.
+const FRAMES_MAX: NonZeroUsize = NonZeroUsize::new(20).expect("not zero");
+/// Versions of the ABI, by the export that marks them.
+const ABI_MARKERS: [&str; 3] =
+    ["proxy_abi_version_0_1_0", "proxy_abi_version_0_2_0", "proxy_abi_version_0_2_1"];
 
 /// The plugin host; one for the process.
-#[derive(Debug)]
-pub struct Host {}
+pub struct Host {
+    common: Arc<Common>,
+}
 
 impl Host {
-    /// Starts the engine and its clock threads.
+    /// Starts the engine and its two threads: the clock of the time limits, and the keeper of timers
+    /// and instances. Plugins' own calls run on the runtime of the thread that calls this.
     ///
     /// # Errors
     /// When the engine refuses its settings or the code folder cannot be written.
-    pub fn new(_config: HostConfig) -> Result<Arc<Self>, HostError> {
-        Ok(Arc::new(Self {}))
+    pub fn new(config: HostConfig) -> Result<Arc<Self>, HostError> {
+        let failed = |error: wasmtime::Error| HostError::Engine(error.to_string());
+        let engine = engine(&config).map_err(failed)?;
+        let linker = abi::linker(&engine).map_err(failed)?;
+        let code = config.code_cache.as_deref().map(CodeCache::open).transpose()?;
+        let (keeper, jobs) = Keeper::new();
+        spawn_clock(engine.weak(), Duration::from_micros(config.epoch_us.max(100)))?;
+        let common = Arc::new(Common {
+            engine,
+            linker,
+            code,
+            clock: config.clock,
+            dispatcher: config.dispatcher,
+            random_seed: config.random_seed,
+            log_sink: config.log_sink,
+            workers: config.workers,
+            epoch_us: config.epoch_us.max(100),
+            fuel: config.fuel,
+            queues: Queues::new(config.queue_bytes_max),
+            lists: Lists::default(),
+            keeper,
+            runtime: Handle::try_current().ok(),
+            shared_data_bytes_max: config.shared_data_bytes_max,
+            spaces: Mutex::new(HashMap::new()),
+            records: Mutex::new(HashMap::new()),
+            plugins: Mutex::new(Vec::new()),
+            instance_last: AtomicU64::new(0),
+        });
+        spawn_keeper(jobs, Arc::downgrade(&common))?;
+        Ok(Arc::new(Self { common }))
     }
 
     /// Compiles a module (or takes its compiled code from the folder), starts a canary instance and
     /// then one for each worker. Takes up to seconds: call it off the request path.
     ///
+    /// Loading another version beside a running one is how a plugin is replaced: whoever holds the
+    /// old one keeps it until its last request has ended.
+    ///
     /// # Errors
     /// Everything that keeps the plugin from running; the plugin loaded before goes on.
     pub fn load(&self, config: PluginConfig) -> Result<Arc<Plugin>, LoadError> {
-        Err(LoadError::Abi { plugin: config.name })
+        let sha256 = digest(&config)?;
+        let module = self.compile(&config, &sha256)?;
+        if !module.exports().any(|export| ABI_MARKERS.contains(&export.name())) {
+            return Err(LoadError::Abi { plugin: config.name });
+        }
+        let shared = self.shared(config);
+        let module = self.link(&module, &shared)?;
+        let plugin = Plugin::start(&self.common, shared, sha256, module)?;
+        let mut plugins = self.common.plugins.lock().unwrap_or_else(PoisonError::into_inner);
+        plugins.push(Arc::downgrade(&plugin));
+        Ok(plugin)
+    }
+
+    /// Replaces a list that plugins ask for by `tidegate_listed`: texts, addresses, networks.
+    pub fn set_list<'a>(&self, name: &str, entries: impl IntoIterator<Item = &'a str>) {
+        self.common.lists.set(name, List::new(entries));
     }
 
     /// Every series about plugins and of plugins.
     #[must_use]
     pub fn metrics(&self) -> Vec<Sample> {
-        Vec::new()
+        let mut samples = Vec::new();
+        let records = self.common.records.lock().unwrap_or_else(PoisonError::into_inner);
+        for (name, record) in records.iter() {
+            samples.extend(record.tallies.samples(name));
+            samples.extend(record.registry.samples(name));
+        }
+        drop(records);
+        for plugin in self.common.plugins() {
+            samples.extend(of_plugin(&plugin));
+        }
+        samples.sort_by(|a, b| (&a.name, &a.labels).cmp(&(&b.name, &b.labels)));
+        samples
     }
 
     /// Every plugin that lives, those that drain among them.
     #[must_use]
     pub fn plugins(&self) -> Vec<PluginStatus> {
-        Vec::new()
+        self.common.plugins().iter().map(|plugin| plugin.status()).collect()
     }
+
+    fn compile(&self, config: &PluginConfig, sha256: &str) -> Result<Module, LoadError> {
+        let Common { engine, code, .. } = &*self.common;
+        if let Some(module) = code.as_ref().and_then(|code| code.load(engine, sha256)) {
+            return Ok(module);
+        }
+        let module = Module::from_binary(engine, &config.module).map_err(|error| {
+            LoadError::Compile { plugin: config.name.clone(), reason: format!("{error:#}") }
+        })?;
+        if let Some(code) = code {
+            code.store(engine, sha256, &module);
+        }
+        Ok(module)
+    }
+
+    fn shared(&self, mut config: PluginConfig) -> Arc<Shared> {
+        // The bytes have been compiled.
+        config.module = Arc::default();
+        let vm_id: Arc<str> = config.vm_id.as_deref().unwrap_or(&config.name).into();
+        Arc::new(Shared {
+            name: config.name.as_str().into(),
+            record: self.common.record(&config.name),
+            space: self.common.space(&vm_id),
+            vm_id,
+            config,
+            log_rate: LogRate::default(),
+        })
+    }
+
+    /// Resolves the imports, or lists all that are missing.
+    fn link(&self, module: &Module, shared: &Arc<Shared>) -> Result<InstancePre<State>, LoadError> {
+        let missing = self.missing(module, shared);
+        if !missing.is_empty() {
+            return Err(LoadError::Imports { plugin: shared.name.to_string(), missing });
+        }
+        self.common.linker.instantiate_pre(module).map_err(|error| LoadError::Imports {
+            plugin: shared.name.to_string(),
+            missing: vec![format!("{error:#}")],
+        })
+    }
+
+    fn missing(&self, module: &Module, shared: &Arc<Shared>) -> Vec<String> {
+        let mut store = crate::instance::new_store(&self.common, shared, 0);
+        let mut missing = Vec::new();
+        for import in module.imports() {
+            let name = format!("{}.{}", import.module(), import.name());
+            let offered = self.common.linker.get(&mut store, import.module(), import.name());
+            match (import.ty().func(), offered.ok().and_then(wasmtime::Extern::into_func)) {
+                (None, _) => missing.push(format!("{name} (only functions can be imported)")),
+                (Some(_), None) => missing.push(name),
+                (Some(wanted), Some(offered)) if !offered.ty(&store).matches(wanted) => {
+                    missing
+                        .push(format!("{name} (wanted {wanted}, offered {})", offered.ty(&store)));
+                }
+                (Some(_), Some(_)) => {}
+            }
+        }
+        missing
+    }
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Host").field("workers", &self.common.workers).finish_non_exhaustive()
+    }
+}
+
+fn engine(config: &HostConfig) -> wasmtime::Result<Engine> {
+    let mut settings = Config::new();
+    settings
+        .epoch_interruption(true)
+        .consume_fuel(config.fuel)
+        .max_wasm_stack(STACK_BYTES_MAX)
+        .wasm_backtrace_max_frames(Some(FRAMES_MAX));
+    Engine::new(&settings)
+}
+
+/// Moves the epoch on until the engine is gone.
+fn spawn_clock(engine: EngineWeak, step: Duration) -> Result<(), HostError> {
+    let clock = move || {
+        while let Some(engine) = engine.upgrade() {
+            engine.increment_epoch();
+            drop(engine);
+            thread::sleep(step);
+        }
+    };
+    thread::Builder::new().name("plugin-clock".into()).spawn(clock).map_err(HostError::Thread)?;
+    Ok(())
+}
+
+fn spawn_keeper(jobs: keeper::Jobs, common: Weak<Common>) -> Result<(), HostError> {
+    let work = move || keeper::run(&jobs, common);
+    thread::Builder::new().name("plugin-keeper".into()).spawn(work).map_err(HostError::Thread)?;
+    Ok(())
+}
+
+fn digest(config: &PluginConfig) -> Result<String, LoadError> {
+    let bytes = Sha256::digest(&config.module);
+    let actual: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    match &config.sha256 {
+        Some(pinned) if !pinned.eq_ignore_ascii_case(&actual) => {
+            Err(LoadError::Digest { plugin: config.name.clone(), actual, pinned: pinned.clone() })
+        }
+        _ => Ok(actual),
+    }
+}
+
+fn of_plugin(plugin: &Plugin) -> Vec<Sample> {
+    let status = plugin.status();
+    let labels = || {
+        let version = status.sha256[..12.min(status.sha256.len())].to_owned();
+        vec![("plugin", status.name.clone()), ("version", version)]
+    };
+    let state = |word: &str| {
+        let mut labels = labels();
+        labels.push(("state", word.to_owned()));
+        gauge("state", labels, u64::from(status.state.as_str() == word))
+    };
+    vec![
+        gauge("memory_bytes", labels(), status.memory_bytes),
+        gauge("streams_open", labels(), status.streams as u64),
+        gauge("shared_data_bytes", labels(), plugin.space().data_bytes() as u64),
+        state("running"),
+        state("recovering"),
+        state("resting"),
+    ]
 }

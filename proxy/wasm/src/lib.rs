@@ -16,14 +16,30 @@
 //!
 //! Entry: [`Host::new`], [`Host::load`], [`Chain::begin`].
 
+mod abi;
 mod chain;
+mod code;
+mod common;
 mod config;
 mod dispatch;
 mod error;
 mod exchange;
 mod host;
+mod instance;
+mod keeper;
+mod lists;
+mod loan;
+mod mailbox;
+mod memory;
 mod metric;
+mod pairs;
 mod plugin;
+mod random;
+mod record;
+mod shared;
+mod state;
+mod status;
+mod stream;
 mod verdict;
 
 pub use chain::{Chain, RequestContext};
