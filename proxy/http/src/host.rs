@@ -27,12 +27,33 @@ const LABEL_BYTES_MAX: usize = 63;
 /// [`Refusal::HOST_INVALID`].
 #[inline]
 pub fn parse_authority(bytes: &[u8], scheme: Scheme) -> Result<Authority<'_>, Refusal> {
-    if bytes.first() == Some(&b'[') {
-        return bracketed(bytes, scheme);
+    let mut seen = 0;
+    let mut label = 0;
+    let mut end = bytes.len();
+    for (at, &b) in bytes.iter().enumerate() {
+        let class = CLASS[usize::from(b)];
+        if class <= UPPER {
+            seen |= class;
+        } else if class == DOT && (1..=LABEL_BYTES_MAX).contains(&(at - label)) {
+            label = at + 1;
+        } else if class == COLON {
+            end = at;
+            break;
+        } else {
+            return bracketed(bytes, scheme);
+        }
     }
-    let colon = bytes.iter().position(|&b| b == b':');
-    let (name, port) = bytes.split_at(colon.unwrap_or(bytes.len()));
-    Ok(Authority { host: name_host(name)?, port: parse_port(port, scheme)? })
+    // One dot may stand at the end; it was the end of a label that was not empty.
+    let name = &bytes[..if end == label { end.saturating_sub(1) } else { end }];
+    if name.is_empty() || end - label > LABEL_BYTES_MAX || name.len() > NAME_BYTES_MAX {
+        return Err(Refusal::HOST_INVALID);
+    }
+    let name = std::str::from_utf8(name).map_err(|_| Refusal::HOST_INVALID)?;
+    let host = match seen {
+        UPPER => Cow::Owned(name.to_ascii_lowercase()),
+        _ => Cow::Borrowed(name),
+    };
+    Ok(Authority { host, port: parse_port(&bytes[end..], scheme)? })
 }
 
 impl Authority<'_> {
@@ -48,9 +69,12 @@ impl Authority<'_> {
     }
 }
 
+/// What is no name may be an IPv6 address.
+#[cold]
 fn bracketed(bytes: &[u8], scheme: Scheme) -> Result<Authority<'_>, Refusal> {
     let text = std::str::from_utf8(bytes).map_err(|_| Refusal::HOST_INVALID)?;
-    let (literal, port) = text[1..].split_once(']').ok_or(Refusal::HOST_INVALID)?;
+    let literal = text.strip_prefix('[').and_then(|text| text.split_once(']'));
+    let (literal, port) = literal.ok_or(Refusal::HOST_INVALID)?;
     let address: Ipv6Addr = literal.parse().map_err(|_| Refusal::HOST_INVALID)?;
     let port = parse_port(port.as_bytes(), scheme)?;
     Ok(Authority { host: Cow::Owned(format!("[{address}]")), port })
@@ -73,32 +97,29 @@ fn parse_port(text: &[u8], scheme: Scheme) -> Result<Option<u16>, Refusal> {
     }
 }
 
-#[inline]
-fn name_host(name: &[u8]) -> Result<Cow<'_, str>, Refusal> {
-    let name = name.strip_suffix(b".").unwrap_or(name);
-    if name.is_empty() || name.len() > NAME_BYTES_MAX {
-        return Err(Refusal::HOST_INVALID);
+/// A byte of a label as it should be.
+const PLAIN: u8 = 0;
+/// A letter to be made small.
+const UPPER: u8 = 1;
+const DOT: u8 = 2;
+const COLON: u8 = 3;
+const NEVER: u8 = 4;
+
+const CLASS: [u8; 256] = {
+    let mut table = [NEVER; 256];
+    let mut b = 0;
+    while b < 128 {
+        table[b] = match b as u8 {
+            b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' => PLAIN,
+            b'A'..=b'Z' => UPPER,
+            b'.' => DOT,
+            b':' => COLON,
+            _ => NEVER,
+        };
+        b += 1;
     }
-    let (mut upper, mut label_bytes) = (false, 0);
-    for &b in name {
-        label_bytes += 1;
-        match b {
-            b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' => {}
-            b'A'..=b'Z' => upper = true,
-            b'.' if label_bytes > 1 => label_bytes = 0,
-            _ => return Err(Refusal::HOST_INVALID),
-        }
-        if label_bytes > LABEL_BYTES_MAX {
-            return Err(Refusal::HOST_INVALID);
-        }
-    }
-    // A label may not be empty, the last one neither ("a..").
-    if label_bytes == 0 {
-        return Err(Refusal::HOST_INVALID);
-    }
-    let text = std::str::from_utf8(name).map_err(|_| Refusal::HOST_INVALID)?;
-    Ok(if upper { Cow::Owned(text.to_ascii_lowercase()) } else { Cow::Borrowed(text) })
-}
+    table
+};
 
 #[cfg(test)]
 mod tests;

@@ -99,7 +99,8 @@ fn build<'a>(
     if target.len() > limits.target_bytes_max {
         return Err(Refusal::TARGET_TOO_LONG);
     }
-    let section = section(request.headers, bytes)?;
+    let mut section = Section::new(bytes);
+    fill(&mut section, request.headers, bytes)?;
     let (target, named) = split_target(target, method, scheme)?;
     let authority = authority(&section, named, version, scheme)?;
     Head::assemble(section, method, version, scheme, target, authority, None)
@@ -117,8 +118,11 @@ pub(super) fn implemented(method: Method<'_>) -> Result<Method<'_>, Refusal> {
 /// `httparse` takes a bare LF for a line end, as RFC 9112 2.2 allows; a peer that does not would
 /// see other lines, so each line end is looked at here.
 #[inline]
-fn section<'a>(fields: &[httparse::Header<'a>], bytes: &'a [u8]) -> Result<Section<'a>, Refusal> {
-    let mut section = Section::new(bytes);
+fn fill(
+    section: &mut Section<'_>,
+    fields: &[httparse::Header<'_>],
+    bytes: &[u8],
+) -> Result<(), Refusal> {
     let base = bytes.as_ptr() as usize;
     for field in fields {
         let name = (field.name.as_ptr() as usize).wrapping_sub(base);
@@ -137,7 +141,7 @@ fn section<'a>(fields: &[httparse::Header<'a>], bytes: &'a [u8]) -> Result<Secti
             value_len: field.value.len() as u16,
         })?;
     }
-    if bytes.ends_with(b"\r\n\r\n") { Ok(section) } else { Err(Refusal::BARE_LF) }
+    if bytes.ends_with(b"\r\n\r\n") { Ok(()) } else { Err(Refusal::BARE_LF) }
 }
 
 /// The forms of RFC 9112 3.2: origin-form, absolute-form with its authority, asterisk-form.
