@@ -1,1 +1,8 @@
+//! The store from outside: what a caller sees.
 
+mod fills;
+mod objects;
+mod purges;
+
+mod simulation;
+mod support;

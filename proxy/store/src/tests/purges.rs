@@ -1,0 +1,144 @@
+use tidegate_cache::{Reason, TagId};
+
+use super::support::*;
+use crate::{Flight, Purge, PurgeKind, Store};
+
+const FRESH: &str = "cache-control: max-age=60\nsurrogate-key: red\nvary: v";
+
+fn purges() -> Vec<(Purge, bool)> {
+    let url = |text: &str| Purge::Url(text.into());
+    let prefix = |text: &str| Purge::Prefix(text.into());
+    let host = |text: &str| Purge::Host(text.into());
+    vec![
+        (url("https://a.example/x/1"), true),
+        (url("https://a.example/x"), false),
+        (url("http://a.example/x/1"), false),
+        (Purge::Tag(TagId::new(b"RED")), true),
+        (Purge::Tag(TagId::new(b"blue")), false),
+        (prefix("https://a.example/x/"), true),
+        (prefix("a.example/x"), true),
+        (prefix("https://a.example/y"), false),
+        (host("A.example"), true),
+        (host("b.example"), false),
+        (Purge::Everything, true),
+    ]
+}
+
+/// Two variants of one URL, stored.
+async fn stored(store: &Store) -> [Ask; 2] {
+    let asks = ["1", "2"].map(|v| ask(store, "/x/1", &format!("v: {v}")));
+    for ask in &asks {
+        ask.store(store, FRESH, "body").await;
+    }
+    asks
+}
+
+#[tokio::test]
+async fn a_hard_purge_takes_out_every_variant_it_names() {
+    for (purge, fits) in purges() {
+        let store = store();
+        let asks = stored(&store).await;
+        store.purge(&purge, PurgeKind::Hard);
+        for ask in &asks {
+            assert_eq!(ask.lookup(&store).is_err(), fits, "{purge:?}");
+        }
+        assert_eq!(store.stats().purged_total, if fits { 2 } else { 0 }, "{purge:?}");
+        asks[0].store(&store, FRESH, "new").await;
+        assert!(asks[0].lookup(&store).is_ok(), "{purge:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_purge_by_key() {
+    let store = store();
+    let asks = stored(&store).await;
+    store.purge(&Purge::Key(asks[0].key), PurgeKind::Hard);
+    assert_eq!(asks[0].lookup(&store).unwrap_err(), Reason::UriMiss);
+    assert_eq!(store.stats().keys, 0);
+}
+
+#[tokio::test]
+async fn a_soft_purge_makes_stale() {
+    for (purge, fits) in purges() {
+        let store = store();
+        let asks = stored(&store).await;
+        store.purge(&purge, PurgeKind::Soft { now_ms: NOW_MS + 5 });
+        let found = asks[0].lookup(&store).unwrap().stale_from_ms();
+        assert_eq!(found, fits.then_some(NOW_MS + 5), "{purge:?}");
+        store.purge(&purge, PurgeKind::Hard);
+        assert_eq!(asks[0].lookup(&store).is_err(), fits, "{purge:?}");
+    }
+}
+
+/// The response was asked for before the purge, so it may be what was purged.
+#[tokio::test]
+async fn a_fill_that_began_before_a_purge_is_not_served_after_it() {
+    for (purge, fits) in purges() {
+        let store = store();
+        let ask = ask(&store, "/x/1", "");
+        let (mut fill, reader) = ask.lead(&store);
+        ask.head(&mut fill, 200, FRESH);
+        fill.body("old".into()).await.unwrap();
+        store.purge(&purge, PurgeKind::Hard);
+        let joined = matches!(ask.begin(&store), Flight::Join(_));
+        assert_eq!(joined, !fits, "{purge:?}");
+        fill.finish().unwrap();
+        assert_eq!(ask.lookup(&store).is_err(), fits, "{purge:?}");
+        // Who asked before the purge gets it all the same.
+        assert_eq!(read(reader).await.unwrap(), b"old");
+    }
+}
+
+/// Before the head its tags are not known.
+#[tokio::test]
+async fn a_purge_by_tag_concerns_every_fill_without_head() {
+    let store = store();
+    let ask = ask(&store, "/x/1", "");
+    let (_fill, _reader) = ask.lead(&store);
+    store.purge(&Purge::Tag(TagId::new(b"any")), PurgeKind::Hard);
+    let (_fill, _reader) = ask.lead(&store);
+    ask.join(&store);
+}
+
+#[tokio::test]
+async fn a_sweep_reclaims_and_forgets() {
+    let store = store();
+    for n in 0..50 {
+        ask(&store, &format!("/x/{n}"), "").store(&store, FRESH, "body").await;
+        ask(&store, &format!("/y/{n}"), "").store(&store, FRESH, "body").await;
+    }
+    store.purge(&Purge::Prefix("a.example/x/".into()), PurgeKind::Hard);
+    assert_eq!(store.stats().keys, 100);
+    assert_eq!(store.sweep(), 50);
+    assert_eq!(store.stats().keys, 50);
+    assert_eq!(store.0.purges.len(), 0);
+    assert_eq!(store.sweep(), 0);
+}
+
+/// A fill that runs while its purge is swept must not bring back what was purged.
+#[tokio::test]
+async fn a_sweep_keeps_the_purges_that_fills_still_have_to_meet() {
+    let store = store();
+    let ask = ask(&store, "/x/1", "");
+    let (mut fill, _reader) = ask.lead(&store);
+    store.purge(&Purge::Url(ask.url.clone()), PurgeKind::Hard);
+    store.sweep();
+    ask.head(&mut fill, 200, FRESH);
+    fill.body("old".into()).await.unwrap();
+    fill.finish().unwrap();
+    assert_eq!(ask.lookup(&store).unwrap_err(), Reason::Purged);
+}
+
+#[tokio::test]
+async fn more_purges_than_are_kept_purge_more_never_less() {
+    let store = store();
+    let old = stored(&store).await;
+    store.purge(&Purge::Url(old[0].url.clone()), PurgeKind::Hard);
+    for n in 0..crate::PURGES_MAX {
+        store.purge(&Purge::Url(format!("https://b.example/{n}")), PurgeKind::Hard);
+    }
+    assert!(store.0.purges.len() <= crate::PURGES_MAX);
+    assert!(old[0].lookup(&store).is_err());
+    let new = stored(&store).await;
+    assert!(new[0].lookup(&store).is_ok());
+}
