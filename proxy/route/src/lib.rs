@@ -13,6 +13,7 @@
 //!
 //! Entry: [`Router::build`] and [`Router::find`].
 
+pub mod fuzz;
 pub mod links;
 pub mod method;
 pub mod pattern;

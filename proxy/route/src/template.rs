@@ -85,7 +85,7 @@ impl Template {
     }
 
     /// Whether its fixed beginning names another host: an address, or `//host`.
-    fn leads_elsewhere(&self) -> bool {
+    pub(crate) fn leads_elsewhere(&self) -> bool {
         let Some(Piece::Text(text)) = self.pieces.first() else { return false };
         !text.starts_with('/') || text.starts_with("//")
     }

@@ -1,7 +1,9 @@
 //! A spec together with the text it came from.
 
+use std::collections::HashSet;
+
 use crate::fleet::Spec;
-use crate::problem::{Problem, did_you_mean};
+use crate::problem::Problem;
 use crate::reader::{Reader, Step, path_steps};
 use crate::tree::{self, Kind, Node};
 use crate::value::Value;
@@ -60,12 +62,11 @@ impl Document {
     /// Joins problems that a compiler found in [`Self::spec`] with the reader's own: gives them their
     /// lines, leaves out what stands at a place that the reader refused already, and sorts by line.
     pub fn join(self, found: Vec<Problem>) -> Vec<Problem> {
+        let slips: HashSet<String> = self.problems.iter().filter_map(Problem::meant_path).collect();
         let mut all = self.problems.clone();
         for problem in found {
-            let known = |other: &Problem| {
-                is_under(&problem.path, &other.path) || is_slip(&problem.path, other)
-            };
-            if !self.problems.iter().any(known) {
+            let refused = self.problems.iter().any(|known| is_under(&problem.path, &known.path));
+            if !refused && !slips.contains(&problem.path) {
                 let line = self.line(&problem.path);
                 all.push(Problem { line, ..problem });
             }
@@ -86,16 +87,6 @@ fn step_into<'n>(node: &'n Node, step: &Step) -> Option<&'n Node> {
 /// Whether `path` is `other` or lies inside it.
 fn is_under(path: &str, other: &str) -> bool {
     path.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
-}
-
-/// Whether `known` says that the key at `path` is there, only misspelt.
-fn is_slip(path: &str, known: &Problem) -> bool {
-    let (Some((map, key)), Some((other_map, _))) =
-        (path.rsplit_once('.'), known.path.rsplit_once('.'))
-    else {
-        return false;
-    };
-    map == other_map && known.hint.as_deref() == Some(&*did_you_mean(key))
 }
 
 fn line_order(problem: &Problem) -> u32 {

@@ -21,6 +21,7 @@ pub mod cache;
 pub mod canonical;
 pub mod document;
 pub mod fleet;
+pub mod fuzz;
 pub mod keys;
 pub mod limit;
 pub mod link;

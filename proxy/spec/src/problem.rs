@@ -42,6 +42,13 @@ impl Problem {
         self.hint = nearest(written, known).map(did_you_mean);
         self
     }
+
+    /// The path that a misspelt key was probably meant to have, as its hint says.
+    pub(crate) fn meant_path(&self) -> Option<String> {
+        let name = self.hint.as_deref()?.strip_prefix("did you mean \"")?.strip_suffix("\"?")?;
+        let map = self.path.rsplit_once('.').map_or("", |(map, _)| map);
+        Some(crate::reader::key_path(map, name))
+    }
 }
 
 impl fmt::Display for Problem {

@@ -10,6 +10,9 @@ use crate::value::Value;
 /// Most problems kept of one document; what is beyond is counted.
 pub const PROBLEMS_MAX: usize = 1_000;
 
+/// What is said of a required key that is not there.
+const MISSING: &str = "is missing";
+
 /// Collects the problems of one walk.
 #[derive(Debug, Default)]
 pub struct Reader {
@@ -30,6 +33,9 @@ pub enum Step {
 impl Reader {
     /// All problems found; the last one says how many were left off.
     pub fn into_problems(mut self) -> Vec<Problem> {
+        // A key that is misspelt is not missing too.
+        let slips: HashSet<String> = self.problems.iter().filter_map(Problem::meant_path).collect();
+        self.problems.retain(|problem| !(is_missing(problem) && slips.contains(&problem.path)));
         if self.left_off > 0 {
             self.problems.push(Problem::new("", format!("and {} more problems", self.left_off)));
         }
@@ -103,7 +109,7 @@ impl Reader {
     fn missing<T: Value>(&mut self, node: &Node, key: &str) -> T {
         // A node that is no map was reported already, once.
         if matches!(node.kind, Kind::Map(_)) {
-            self.problem(node, format!("\"{key}\" is missing"), None);
+            self.inside(Step::Key(key.into()), |reader| reader.problem(node, MISSING, None));
         }
         T::placeholder()
     }
@@ -141,10 +147,14 @@ fn push_step(text: &mut String, step: &Step) {
     // Writing into a String cannot fail.
     let _ = match step {
         Step::Index(index) => write!(text, "[{index}]"),
-        Step::Key(key) if !is_plain(key) => write!(text, "[{key:?}]"),
+        Step::Key(key) if !is_plain(key) => write!(text, "[{}]", serde_json::json!(key)),
         Step::Key(key) if text.is_empty() => write!(text, "{key}"),
         Step::Key(key) => write!(text, ".{key}"),
     };
+}
+
+fn is_missing(problem: &Problem) -> bool {
+    problem.message == MISSING
 }
 
 fn is_plain(key: &str) -> bool {
@@ -153,9 +163,11 @@ fn is_plain(key: &str) -> bool {
 }
 
 fn next_step(path: &str) -> Option<(Step, &str)> {
-    if let Some(quoted) = path.strip_prefix("[\"") {
-        let end = quoted.find("\"]")?;
-        return Some((Step::Key(quoted[..end].into()), &quoted[end + 2..]));
+    if path.starts_with("[\"") {
+        let mut quoted = serde_json::Deserializer::from_str(&path[1..]).into_iter::<String>();
+        let key = quoted.next()?.ok()?;
+        let end = 1 + quoted.byte_offset();
+        return Some((Step::Key(key), path[end..].strip_prefix(']')?));
     }
     if let Some(inner) = path.strip_prefix('[') {
         let end = inner.find(']')?;

@@ -19,7 +19,8 @@ pub struct Filter {
     generation: u64,
     seq: u64,
     codes: u64,
-    bloom: Bloom<Fingerprint>,
+    /// Without one (no size makes the library refuse, but it may) every code may exist.
+    bloom: Option<Bloom<Fingerprint>>,
 }
 
 /// Why bytes are not a filter.
@@ -41,15 +42,16 @@ impl Filter {
         let share = false_share.clamp(1e-9, 0.5);
         let codes = codes.max(1_000);
         let bytes = Bloom::<Fingerprint>::compute_bitmap_size(codes, share).max(64);
-        // The only error of the constructor is one of sizes that were just made valid.
-        let bloom = Bloom::new_with_seed(bytes, codes, &SEED).unwrap_or_else(|_| fallback());
+        let bloom = Bloom::new_with_seed(bytes, codes, &SEED).ok();
         Self { generation, seq, codes: 0, bloom }
     }
 
     /// Adds a code.
     pub fn insert(&mut self, domain: &str, code: &str) {
         self.codes += 1;
-        self.bloom.set(&Fingerprint::of(domain, code));
+        if let Some(bloom) = &mut self.bloom {
+            bloom.set(&Fingerprint::of(domain, code));
+        }
     }
 
     /// Whether the code may exist; `false` is certain.
@@ -74,7 +76,7 @@ impl Filter {
 
     /// Bytes of memory.
     pub fn bytes(&self) -> usize {
-        self.bloom.as_slice().len()
+        self.bits().len()
     }
 
     /// The form that is stored and sent; the same on every machine.
@@ -84,7 +86,7 @@ impl Filter {
         for number in [self.generation, self.seq, self.codes] {
             bytes.extend_from_slice(&number.to_le_bytes());
         }
-        bytes.extend_from_slice(self.bloom.as_slice());
+        bytes.extend_from_slice(self.bits());
         bytes
     }
 
@@ -97,26 +99,29 @@ impl Filter {
         }
         let bloom = Bloom::from_slice(bits).map_err(FilterInvalid::Damaged)?;
         // The library takes these two and would divide by zero, or work for hours, on the first lookup.
-        if bloom.len() == 0 {
+        if bloom.len() < 8 {
             return Err(FilterInvalid::Damaged("no bits"));
         }
         if bloom.number_of_hash_functions() > HASHES_MAX {
             return Err(FilterInvalid::Damaged("too many hash functions"));
         }
         let [generation, seq, codes] = [8, 16, 24].map(|at| number_at(header, at));
-        Ok(Self { generation, seq, codes, bloom })
+        Ok(Self { generation, seq, codes, bloom: Some(bloom) })
+    }
+
+    /// The same filter under numbers that whoever keeps it gave it.
+    #[must_use]
+    pub fn numbered(self, generation: u64, seq: u64) -> Self {
+        Self { generation, seq, ..self }
     }
 
     pub(super) fn has(&self, fingerprint: Fingerprint) -> bool {
-        self.bloom.check(&fingerprint)
+        self.bloom.as_ref().is_none_or(|bloom| bloom.check(&fingerprint))
     }
-}
 
-/// A filter that takes every code: wrong on the safe side.
-fn fallback() -> Bloom<Fingerprint> {
-    let mut bloom = Bloom::new_with_seed(64, 1_000, &SEED).expect("64 bytes are a valid size");
-    bloom.fill();
-    bloom
+    fn bits(&self) -> &[u8] {
+        self.bloom.as_ref().map_or(&[], Bloom::as_slice)
+    }
 }
 
 fn number_at(header: &[u8], at: usize) -> u64 {

@@ -371,9 +371,9 @@ impl<'s> Compiler<'s> {
     }
 }
 
+/// The site's, then those of the route that are not the site's too.
 fn joined(site: &[u32], route: Vec<u32>) -> impl Iterator<Item = u32> {
-    let own: Vec<u32> = route.into_iter().filter(|place| !site.contains(place)).collect();
-    site.iter().copied().collect::<Vec<_>>().into_iter().chain(own)
+    site.iter().copied().chain(route.into_iter().filter(|place| !site.contains(place)))
 }
 
 fn route_name(route: &tidegate_spec::Route, site: &tidegate_spec::Site) -> Arc<str> {

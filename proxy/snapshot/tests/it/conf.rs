@@ -69,8 +69,8 @@ fn specs(folder: &str) -> Vec<PathBuf> {
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
+    for entry in fs::read_dir(folder).expect("a folder of conf/") {
+        let path = entry.expect("an entry of conf/").path();
         // These belong to other programs.
         let foreign = ["grafana", "prometheus", "systemd"];
         if path.is_dir() && !foreign.iter().any(|name| path.ends_with(name)) {
