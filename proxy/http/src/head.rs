@@ -175,37 +175,37 @@ impl<'a> Head<'a> {
         list
     }
 
-    /// Puts the checked parts together. `stream_ended` is for HTTP/2 alone.
+    /// A head without lines, target and host, to be filled in place: it is too large to move about.
     #[inline]
-    fn assemble(
-        section: Section<'a>,
-        method: Method<'a>,
-        version: Version,
-        scheme: Scheme,
-        target: Target<'a>,
-        authority: Authority<'a>,
-        stream_ended: Option<bool>,
-    ) -> Result<Self, Refusal> {
-        let mut body = framing::body(&section, version)?;
-        if let Some(ended) = stream_ended {
-            body = h2::body(body, section.field(Known::ContentLength).is_some(), ended)?;
-        }
-        let expects_continue = framing::expects_continue(&section, version, body)?;
-        let framing::Persistence { keep_alive, upgrades } =
-            framing::persistence(&section, version)?;
-        let upgrades = upgrades && section.field(Known::Upgrade).is_some();
-        Ok(Self {
-            section,
+    fn blank(bytes: &'a [u8], method: Method<'a>, version: Version, scheme: Scheme) -> Self {
+        Self {
+            section: Section::new(bytes),
             method,
-            target,
-            authority,
-            body,
+            target: Target::ROOT,
+            authority: Authority::NONE,
+            body: Framing::Empty,
             version,
             scheme,
-            keep_alive,
-            expects_continue,
-            upgrades,
-        })
+            keep_alive: true,
+            expects_continue: false,
+            upgrades: false,
+        }
+    }
+
+    /// Works out what the lines say about body and connection. `stream_ended` is for HTTP/2 alone.
+    #[inline]
+    fn frame(&mut self, stream_ended: Option<bool>) -> Result<(), Refusal> {
+        let (section, version) = (&self.section, self.version);
+        self.body = framing::body(section, version)?;
+        if let Some(ended) = stream_ended {
+            let has_length = section.field(Known::ContentLength).is_some();
+            self.body = h2::body(self.body, has_length, ended)?;
+        }
+        self.expects_continue = framing::expects_continue(section, version, self.body)?;
+        let connection = framing::persistence(section, version)?;
+        self.keep_alive = connection.keep_alive;
+        self.upgrades = connection.upgrades && section.field(Known::Upgrade).is_some();
+        Ok(())
     }
 }
 

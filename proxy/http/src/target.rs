@@ -52,7 +52,6 @@ pub fn percent_decode(text: &str) -> Option<Cow<'_, str>> {
 pub(crate) fn normalise(target: &str) -> Result<Target<'_>, Refusal> {
     let bytes = target.as_bytes();
     let mut seen = 0;
-    let mut previous = 0;
     let mut path_len = bytes.len();
     for (at, &b) in bytes.iter().enumerate() {
         let class = CLASS[usize::from(b)];
@@ -62,11 +61,10 @@ pub(crate) fn normalise(target: &str) -> Result<Target<'_>, Refusal> {
                 break;
             }
             // A dot matters only at the start of a segment.
-            if class != DOT || previous == b'/' {
+            if class != DOT || bytes.get(at.wrapping_sub(1)) == Some(&b'/') {
                 seen |= class;
             }
         }
-        previous = b;
     }
     let in_query = bytes[path_len..].iter().fold(0, |seen, &b| seen | CLASS[usize::from(b)]);
     if seen & (NEVER | NOT_IN_PATH) != 0 || in_query & NEVER != 0 {

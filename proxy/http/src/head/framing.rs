@@ -57,6 +57,9 @@ fn transfer_encoding(value: &[u8]) -> Result<Framing, Refusal> {
 #[inline]
 pub(super) fn persistence(section: &Section<'_>, version: Version) -> Result<Persistence, Refusal> {
     let mut options = Options::default();
+    if section.field(Known::Connection).is_none() {
+        return Ok(Persistence { keep_alive: version != Version::Http10, upgrades: false });
+    }
     for value in section.values(Known::Connection) {
         // What browsers send, without the walk.
         if value == b"keep-alive" {

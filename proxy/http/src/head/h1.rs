@@ -99,11 +99,13 @@ fn build<'a>(
     if target.len() > limits.target_bytes_max {
         return Err(Refusal::TARGET_TOO_LONG);
     }
-    let mut section = Section::new(bytes);
-    fill(&mut section, request.headers, bytes)?;
+    let mut head = Head::blank(bytes, method, version, scheme);
+    fill(&mut head.section, request.headers, bytes)?;
     let (target, named) = split_target(target, method, scheme)?;
-    let authority = authority(&section, named, version, scheme)?;
-    Head::assemble(section, method, version, scheme, target, authority, None)
+    head.target = target;
+    head.authority = authority(&head.section, named, version, scheme)?;
+    head.frame(None)?;
+    Ok(head)
 }
 
 /// RFC 9110 9.1: a method that is not implemented for any resource is answered with 501.

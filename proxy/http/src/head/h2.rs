@@ -4,10 +4,7 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 
-use super::{
-    Framing, Head, HeadLimits, h1,
-    section::{Line, Section},
-};
+use super::{Framing, Head, HeadLimits, h1, section::Line};
 use crate::{
     Known, Method, Refusal, Scheme, Version,
     field_list::{is_token, is_token_byte},
@@ -56,12 +53,11 @@ pub fn head_from_h2<'a, 'f>(
     }
     let lines = copy.finish()?;
     let bytes: &'a [u8] = scratch;
-    let mut section = Section::new(bytes);
-    lines.iter().try_for_each(|line| section.push(*line))?;
-
     let method = pseudo(bytes, method).filter(|m| is_token(m.as_bytes()));
     let method = h1::implemented(Method::from_token(method.ok_or(Refusal::METHOD_INVALID)?))?;
-    let target = match pseudo(bytes, path).ok_or(Refusal::H2_PSEUDO)? {
+    let mut head = Head::blank(bytes, method, Version::Http2, scheme);
+    lines.iter().try_for_each(|line| head.section.push(*line))?;
+    head.target = match pseudo(bytes, path).ok_or(Refusal::H2_PSEUDO)? {
         "*" if method == Method::Options => Target::ASTERISK,
         origin if origin.starts_with('/') => target::normalise(origin)?,
         _ => return Err(Refusal::H2_PSEUDO),
@@ -70,8 +66,9 @@ pub fn head_from_h2<'a, 'f>(
         Some(_) => Some(parse_authority(&bytes[authority], scheme)?),
         None => None,
     };
-    let authority = h1::authority(&section, named, Version::Http2, scheme)?;
-    Head::assemble(section, method, Version::Http2, scheme, target, authority, Some(parts.ended))
+    head.authority = h1::authority(&head.section, named, Version::Http2, scheme)?;
+    head.frame(Some(parts.ended))?;
+    Ok(head)
 }
 
 fn pseudo(bytes: &[u8], at: Range<usize>) -> Option<&str> {
