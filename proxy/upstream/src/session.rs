@@ -194,6 +194,10 @@ impl<D: Downstream> ClientSide<D> {
         Ok(piece)
     }
 
+    fn has_no_body(&self) -> bool {
+        matches!(self.plan.outbound.framing, Framing::Empty | Framing::Length(0))
+    }
+
     fn keep(&mut self, data: &Bytes) {
         if self.upgrade == Upgrade::No {
             self.replay.keep(data);
@@ -326,7 +330,7 @@ impl<D: Downstream> Session for ClientSide<D> {
     fn is_body_done(&mut self) -> bool {
         match self.upgrade {
             // Bytes that follow a request to switch protocols belong to what comes after it.
-            Upgrade::No if self.is_body_empty() => true,
+            Upgrade::No if self.has_no_body() => true,
             Upgrade::No => self.downstream.as_ref().is_none_or(Downstream::body_done),
             Upgrade::Open => false,
             Upgrade::ClientDone => true,
@@ -339,7 +343,7 @@ impl<D: Downstream> Session for ClientSide<D> {
     }
 
     fn is_body_empty(&mut self) -> bool {
-        matches!(self.plan.outbound.framing, Framing::Empty | Framing::Length(0))
+        self.has_no_body()
     }
 
     async fn read_body_or_idle(&mut self, no_body_expected: bool) -> Result<Option<Bytes>> {
