@@ -1,1 +1,100 @@
-//! The edge node.
+//! The edge node: connections, the request's steps, admin pages, and the way configurations come in.
+//!
+//! It makes no decision of its own that a pure crate could make: parsing is `tidegate-http`'s,
+//! routing `tidegate-route`'s, limits, tokens and caching rules each their crate's. It owns the
+//! order of the steps (`request.rs`), the two lanes, and the moment at which bytes go in and out.
+//!
+//! **Invariant:** a request sees one configuration, from its head to its record.
+//! **Invariant:** bytes from the network never panic a worker; a fault becomes a response only in `rescue.rs`.
+//! **Invariant:** after a response head was sent, a fault breaks the connection; it never looks like an end.
+//! **Invariant:** a configuration that cannot be used as a whole changes nothing.
+//!
+//! Entry: [`Edge::start`].
+
+mod action;
+mod admin;
+mod admit;
+mod answer;
+mod clock;
+mod collect;
+mod config;
+mod conn;
+mod date;
+mod dispatch;
+mod dress;
+mod fetch;
+mod fill;
+mod hit;
+mod lane;
+mod limit;
+mod link;
+mod listen;
+mod lookup;
+mod node;
+mod out;
+mod outbound;
+mod record;
+mod redirect;
+mod request;
+mod rescue;
+mod route;
+mod running;
+mod single_flight;
+mod slow;
+mod source;
+mod start;
+mod tcp;
+mod verify;
+mod view;
+
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
+
+use async_trait::async_trait;
+use pingora_core::{apps::ServerApp, protocols::Stream, server::ShutdownWatch};
+use tidegate_control_client::Subscription;
+
+pub use clock::{Clock, Now};
+pub use config::{EdgeConfig, Source};
+pub use running::Modules;
+pub use start::{Handle, StartError};
+
+/// A node of the data plane.
+pub struct Edge {
+    pub(crate) node: node::Node,
+    draining: AtomicBool,
+    drain: std::time::Duration,
+    subscription: OnceLock<Subscription>,
+}
+
+impl Edge {
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Relaxed)
+    }
+
+    pub(crate) fn control_plane_status(&self) -> serde_json::Value {
+        match self.subscription.get().map(Subscription::status) {
+            None => serde_json::Value::Null,
+            Some(status) => serde_json::json!({
+                "connected": status.connected,
+                "active_revision": status.active.map(|(revision, _)| revision),
+                "purge_seq": status.purge_seq,
+                "tables": status.tables,
+            }),
+        }
+    }
+}
+
+#[async_trait]
+impl ServerApp for Edge {
+    async fn process_new(
+        self: &Arc<Self>,
+        session: Stream,
+        shutdown: &ShutdownWatch,
+    ) -> Option<Stream> {
+        conn::run(self, session, shutdown).await;
+        None
+    }
+}

@@ -1,0 +1,124 @@
+//! Sixth step: what the route does. Text, redirects and known short links are answered here; a proxy
+//! route goes on with its cache key.
+
+use std::{borrow::Cow, sync::Arc};
+
+use tidegate_cache::Key;
+use tidegate_route::{
+    Template,
+    links::{Lookup, Record, Ticket},
+    redirect::with_query,
+};
+use tidegate_snapshot::{Action, LinkDomainIndex};
+use tidegate_telemetry::{Counter, Phase, Reason};
+
+use crate::{
+    answer::{Answer, Local, Redirect},
+    request::{Admitted, Keyed, Stop, Work},
+    view::View,
+};
+
+/// Header lines of every short-link answer: it is not to be stored, because links change, and it
+/// is not to be indexed.
+pub(crate) const LINK_LINES: &[u8] =
+    b"Cache-Control: private, max-age=0, no-store\r\nX-Robots-Tag: noindex\r\nReferrer-Policy: unsafe-url\r\n";
+
+/// A short link that the links service must be asked for.
+#[derive(Debug)]
+pub(crate) struct LinkAsk {
+    pub(crate) domain: LinkDomainIndex,
+    pub(crate) code: String,
+    pub(crate) ticket: Ticket,
+}
+
+/// Answers, or computes the cache key for what is to be fetched.
+pub(crate) fn act(admitted: Admitted<'_>) -> Result<Keyed<'_>, Stop<'_>> {
+    match &admitted.route().action {
+        Action::Proxy { .. } => Ok(key(admitted)),
+        Action::Respond(respond) => {
+            let mut local = Local::new(Phase::Respond, respond.status, "", respond.body.clone());
+            local.head.fields.clone_from(&respond.fields);
+            Err(stop(admitted, Answer::Local(local)))
+        }
+        Action::Redirect { to, status, keep_query } => {
+            let redirect = redirect(&admitted, to, *status, *keep_query);
+            Err(stop(admitted, Answer::Redirect(redirect)))
+        }
+        Action::Link(domain) => Err(link(admitted, *domain)),
+    }
+}
+
+fn key(admitted: Admitted<'_>) -> Keyed<'_> {
+    let seed = admitted.received().cx.node.store.seed();
+    let policy = admitted.route().cache.as_deref();
+    let key = policy.map(|policy| Key::of(seed, policy, &admitted.target()));
+    Keyed { admitted, key }
+}
+
+fn redirect<'r>(
+    admitted: &Admitted<'_>,
+    to: &Template,
+    status: u16,
+    keep_query: bool,
+) -> Redirect<'r> {
+    let mut location = String::with_capacity(64);
+    to.render(admitted.path(), &admitted.found().params, &mut location);
+    let query = admitted.query().filter(|_| keep_query);
+    let location = with_query(Cow::Owned(location), query);
+    Redirect { status, location, lines: b"", phase: Phase::Redirect }
+}
+
+fn link(admitted: Admitted<'_>, index: LinkDomainIndex) -> Stop<'_> {
+    let cx = admitted.received().cx;
+    let domain = &cx.running.snapshot[index];
+    let found = admitted.found();
+    let code = found.params.last(admitted.path());
+    let code = if domain.ignore_case { Cow::Owned(code.to_ascii_lowercase()) } else { code.into() };
+    match cx.running.link_table(index).lookup(&domain.domain, &code, cx.now.mono_us) {
+        Lookup::Redirect(record) => {
+            Counter::LinkHits.inc();
+            stop(admitted, redirect_to(&record))
+        }
+        Lookup::Unknown => {
+            Counter::LinkFiltered.inc();
+            stop(admitted, Answer::Local(unknown()))
+        }
+        Lookup::Ask(ticket) => {
+            let ask = LinkAsk { domain: index, code: code.into_owned(), ticket };
+            Stop::Detach(Box::new(admitted.detach(Work::Link(ask))))
+        }
+    }
+}
+
+/// The answer of a link that is known.
+pub(crate) fn redirect_to<'r>(record: &Arc<Record>) -> Answer<'r> {
+    // Targets are checked to be printable ASCII when they are learned.
+    let location = String::from_utf8_lossy(&record.location).into_owned();
+    Answer::Redirect(Redirect {
+        status: record.status,
+        location: Cow::Owned(location),
+        lines: LINK_LINES,
+        phase: Phase::Link,
+    })
+}
+
+/// 404 for a code that does not exist.
+pub(crate) fn unknown() -> Local {
+    Local::problem(Phase::Link, 404, Reason::LinkUnknown, "no short link has this code")
+        .with("Cache-Control", "no-store")
+}
+
+/// Ends the walk with an answer, and with the plugins' last words.
+pub(crate) fn stop<'r>(admitted: Admitted<'r>, answer: Answer<'r>) -> Stop<'r> {
+    let found = admitted.found();
+    let Admitted { permitted, plugins } = admitted;
+    let mut received = permitted.verified.routed.received;
+    if let Some(plugins) = plugins {
+        let around = received.around(Some(found));
+        plugins.finish(&mut View::of_request(received.head, &mut received.edits, around));
+    }
+    if let Some(permit) = permitted.permit.filter(tidegate_limit::Permit::holds) {
+        received.cx.node.limit_table.release(permit);
+    }
+    received.stop(Some(found), answer)
+}

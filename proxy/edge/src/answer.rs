@@ -1,0 +1,204 @@
+//! Answers made on the node: written straight into the worker's outgoing bytes.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use tidegate_http::{
+    FieldList, Fields, Head, Method, ResponseHead, Version, problem, reason_phrase,
+    write_status_line,
+};
+use tidegate_route::Match;
+use tidegate_telemetry::{Phase, Reason};
+use tidegate_upstream::ResponseFraming;
+
+use crate::{
+    date,
+    hit::{Composed, Hit},
+    lane::write_connection,
+    record::{self, Done},
+    request::{Progress, Received, Turn},
+};
+
+/// An answer that needs nothing more.
+pub(crate) enum Answer<'r> {
+    Redirect(Redirect<'r>),
+    Local(Local),
+}
+
+/// A redirect: status, target, and header lines that are ready for the wire.
+pub(crate) struct Redirect<'r> {
+    pub(crate) status: u16,
+    pub(crate) location: Cow<'r, str>,
+    pub(crate) lines: &'static [u8],
+    pub(crate) phase: Phase,
+}
+
+/// A whole small response.
+#[derive(Clone, Debug)]
+pub(crate) struct Local {
+    pub(crate) head: ResponseHead,
+    pub(crate) body: Bytes,
+    pub(crate) phase: Phase,
+    pub(crate) reason: Option<Reason>,
+    pub(crate) plugin: String,
+}
+
+// === impl Local ===
+
+impl Local {
+    /// A response with a body of this media type; none for an empty one.
+    pub(crate) fn new(phase: Phase, status: u16, media_type: &str, body: impl Into<Bytes>) -> Self {
+        let mut head = ResponseHead::new(status);
+        if !media_type.is_empty() {
+            head.fields.set("Content-Type", media_type);
+        }
+        Self { head, body: body.into(), phase, reason: None, plugin: String::new() }
+    }
+
+    /// Problem details (RFC 9457) that name the reason.
+    pub(crate) fn problem(phase: Phase, status: u16, reason: Reason, detail: &str) -> Self {
+        let word = [("reason", reason.as_str())];
+        let body = problem(status, "", reason_phrase(status), detail, &word);
+        Self::new(phase, status, problem::CONTENT_TYPE, body).because(reason)
+    }
+
+    pub(crate) fn because(mut self, reason: Reason) -> Self {
+        self.reason = Some(reason);
+        self
+    }
+
+    pub(crate) fn by_plugin(mut self, plugin: String) -> Self {
+        self.plugin = plugin;
+        self
+    }
+
+    pub(crate) fn with(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        self.head.fields.set(name, value);
+        self
+    }
+}
+
+// === writing ===
+
+/// Writes an answer and records it.
+pub(crate) fn write(
+    turn: &mut Turn<'_>,
+    received: &Received<'_>,
+    found: Option<Match>,
+    answer: Answer<'_>,
+) {
+    let before = turn.out.len();
+    let done = match answer {
+        Answer::Redirect(redirect) => write_redirect(turn, received.head, &redirect),
+        Answer::Local(mut local) => {
+            dress(received, found, &mut local.head.fields);
+            write_local(turn, received.head, &local)
+        }
+    };
+    let bytes_sent = (turn.out.len() - before) as u64;
+    record::in_turn(turn.batch, received, found, Done { bytes_sent, ..done });
+}
+
+/// The route's response fields for answers that have no other chance to get them.
+pub(crate) fn dress(received: &Received<'_>, found: Option<Match>, fields: &mut FieldList) {
+    if let Some(found) = found {
+        if let Some(policy) = &received.cx.running.snapshot.route(found.route).headers {
+            policy.response.apply(fields);
+        }
+    }
+}
+
+fn write_redirect<'d>(turn: &mut Turn<'_>, head: &Head<'_>, redirect: &Redirect<'_>) -> Done<'d> {
+    let out = turn.out.head();
+    write_status_line(redirect.status, out);
+    out.extend_from_slice(b"Location: ");
+    out.extend_from_slice(redirect.location.as_bytes());
+    out.extend_from_slice(b"\r\nContent-Length: 0\r\n");
+    out.extend_from_slice(redirect.lines);
+    date::write(out);
+    write_connection(!turn.closing && head.keep_alive(), is_http10(head), out);
+    out.extend_from_slice(b"\r\n");
+    Done { status: redirect.status, phase: redirect.phase, ..Done::default() }
+}
+
+fn write_local<'d>(turn: &mut Turn<'_>, head: &Head<'_>, local: &Local) -> Done<'d> {
+    let status = local.head.status;
+    let keep_alive = !turn.closing && head.keep_alive() && body_is_over(head);
+    let out = turn.out.head();
+    write_status_line(status, out);
+    local.head.fields.write_h1(out);
+    // RFC 9110 section 8.6: no Content-Length with 204; 304 describes a body it does not have.
+    if !matches!(status, 204 | 304) {
+        write_length(local.body.len() as u64, out);
+    }
+    if !local.head.fields.has("date") {
+        date::write(out);
+    }
+    write_connection(keep_alive, is_http10(head), out);
+    out.extend_from_slice(b"\r\n");
+    if head.method() != Method::Head && !matches!(status, 204 | 304) {
+        turn.out.body(&local.body);
+    }
+    Done { status, phase: local.phase, reason: local.reason, ..Done::default() }
+}
+
+/// Writes a hit that the fast lane can answer; others (several ranges, plugins that look at
+/// responses) are made whole first.
+pub(crate) fn hit(turn: &mut Turn<'_>, mut hit: Hit<'_>) -> Progress {
+    let before = turn.out.len();
+    let found = hit.admitted.found();
+    let done =
+        if hit.is_plain() { write_prepared(turn, &hit) } else { write_composed(turn, &mut hit) };
+    let bytes_sent = (turn.out.len() - before) as u64;
+    record::in_turn(turn.batch, hit.admitted.received(), Some(found), Done { bytes_sent, ..done });
+    hit.finish();
+    Progress::Answered
+}
+
+/// The common case: head bytes as they were prepared when the object was stored, a few lines that
+/// change, and the body from where it lies.
+fn write_prepared<'d>(turn: &mut Turn<'_>, hit: &Hit<'_>) -> Done<'d> {
+    let head = hit.admitted.received().head;
+    let out = turn.out.head();
+    out.extend_from_slice(hit.object.head());
+    hit.write_age(out);
+    hit.write_cache_status(out);
+    write_connection(!turn.closing && head.keep_alive(), is_http10(head), out);
+    out.extend_from_slice(b"\r\n");
+    if head.method() != Method::Head {
+        hit.object.body().pieces().iter().for_each(|piece| turn.out.body(piece));
+    }
+    Done { status: hit.object.meta().status, phase: hit.phase(), ..Done::default() }
+}
+
+fn write_composed<'d>(turn: &mut Turn<'_>, hit: &mut Hit<'_>) -> Done<'d> {
+    let Composed { head: response, framing, pieces } = hit.compose();
+    let head = hit.admitted.received().head;
+    let out = turn.out.head();
+    write_status_line(response.status, out);
+    response.fields.write_h1(out);
+    if let ResponseFraming::Length(length) = framing {
+        write_length(length, out);
+    }
+    write_connection(!turn.closing && head.keep_alive(), is_http10(head), out);
+    out.extend_from_slice(b"\r\n");
+    if head.method() != Method::Head {
+        pieces.iter().for_each(|piece| turn.out.body(piece));
+    }
+    Done { status: response.status, phase: hit.phase(), ..Done::default() }
+}
+
+fn write_length(length: u64, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"Content-Length: ");
+    out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Whether nothing of the request is left to come, as far as its head says.
+fn body_is_over(head: &Head<'_>) -> bool {
+    head.body() == tidegate_http::Framing::Empty
+}
+
+fn is_http10(head: &Head<'_>) -> bool {
+    head.version() == Version::Http10
+}

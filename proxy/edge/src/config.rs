@@ -1,0 +1,86 @@
+//! What a node is started with.
+
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+
+use tidegate_http::HeadLimits;
+use tidegate_spec::Spec;
+use tidegate_telemetry::AccessSettings;
+
+use crate::clock::Clock;
+
+/// What a node is started with. [`EdgeConfig::new`] has a default for everything but the source.
+#[derive(Clone, Debug)]
+pub struct EdgeConfig {
+    /// The node's name, unique in the fleet: letters, digits, `-`, `_`, `.`.
+    pub name: String,
+    /// Labels that rollouts select by.
+    pub labels: BTreeMap<String, String>,
+    /// Where it listens; port 0 picks a free one.
+    pub listen: Vec<SocketAddr>,
+    /// Where `/metrics` and the other admin pages are; none when absent.
+    pub admin: Option<SocketAddr>,
+    /// Worker threads.
+    pub threads: usize,
+    /// Where confirmed configurations, fetched modules and compiled plugins are kept.
+    pub data: PathBuf,
+    /// Bytes of the cache in memory.
+    pub cache_memory_bytes: u64,
+    /// Bytes of the hot map of short links.
+    pub links_bytes: u64,
+    /// Keys that the limit table has room for; 48 bytes each.
+    pub limit_keys: usize,
+    /// What a request head may cost.
+    pub head_limits: HeadLimits,
+    /// Where the configuration comes from.
+    pub source: Source,
+    /// The access log; none when absent.
+    pub access_log: Option<AccessSettings>,
+    /// How long open requests may go on after shutdown began.
+    pub drain: Duration,
+    /// The node's clock.
+    pub clock: Clock,
+}
+
+/// Where the configuration comes from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// It is given.
+    Spec(Box<Spec>),
+    /// A file, read again whenever it changes.
+    File(PathBuf),
+    /// A control plane.
+    ControlPlane {
+        /// Base URL.
+        url: String,
+        /// A token with the role `node`.
+        token: String,
+    },
+}
+
+const CACHE_MEMORY_BYTES: u64 = 256 << 20;
+const LINKS_BYTES: u64 = 64 << 20;
+const LIMIT_KEYS: usize = 100_000;
+const DRAIN_S: u64 = 30;
+
+impl EdgeConfig {
+    /// A node on a free port of the loopback interface, without admin pages and access log.
+    #[must_use]
+    pub fn new(source: Source, data: impl Into<PathBuf>) -> Self {
+        Self {
+            name: "edge".to_owned(),
+            labels: BTreeMap::new(),
+            listen: vec![([127, 0, 0, 1], 0).into()],
+            admin: None,
+            threads: 1,
+            data: data.into(),
+            cache_memory_bytes: CACHE_MEMORY_BYTES,
+            links_bytes: LINKS_BYTES,
+            limit_keys: LIMIT_KEYS,
+            head_limits: HeadLimits::default(),
+            source,
+            access_log: None,
+            drain: Duration::from_secs(DRAIN_S),
+            clock: Clock::system(),
+        }
+    }
+}

@@ -1,0 +1,382 @@
+//! The connection loop of HTTP/1: one read, as many answers as it holds, one write.
+//!
+//! A turn of the loop happens within one poll, in buffers that belong to the worker; a connection
+//! that waits owns no buffer at all, unless half a request head has arrived. What has to wait for
+//! something else leaves the loop with the connection and brings it back (`slow.rs`).
+
+use std::{
+    cell::RefCell,
+    future::poll_fn,
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{self, Poll},
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use pingora_core::{protocols::Stream, server::ShutdownWatch};
+use tidegate_http::{Framing, Head, HeadLimits, Refusal, Scheme, parse_head};
+use tidegate_telemetry::Counter;
+use tokio::{
+    io::{AsyncRead, ReadBuf},
+    time::Sleep,
+};
+
+use crate::{
+    Edge,
+    clock::Now,
+    lane::{H1, close_gently},
+    node::Batch,
+    out::{Backlog, Out},
+    request::{self, Context, Detached, Progress, Turn},
+    rescue, slow,
+};
+
+/// Bytes of the worker's read buffer: the largest head and some pipelined requests behind it.
+const INPUT_BYTES: usize = HeadLimits::HEAD_BYTES_CAP + 16 * 1024;
+/// Answers collected before they are written, so that a long pipeline cannot fill memory.
+const OUT_BYTES_MAX: usize = 256 * 1024;
+/// From its first byte a request head must be complete within this time.
+const HEAD_MS: u64 = 10_000;
+/// How long a connection may wait for its next request.
+const KEEP_ALIVE_MS: u64 = 75_000;
+/// How soon a waiting connection notices that the node drains.
+const DRAIN_NOTICE_MS: u64 = 5_000;
+
+thread_local! {
+    static WORKER: RefCell<Worker> = RefCell::new(Worker::new());
+}
+
+/// The buffers of one worker thread.
+struct Worker {
+    input: Box<[u8]>,
+    out: Out,
+    batch: Batch,
+}
+
+/// One client connection.
+struct Conn {
+    stream: Stream,
+    client: std::net::SocketAddr,
+    /// Bytes read but not yet part of a complete head.
+    pending: Vec<u8>,
+    /// Whether `pending` holds bytes that no parser has seen.
+    unparsed: bool,
+    /// Monotonic microseconds at which the connection is given up.
+    deadline_us: u64,
+    /// When the head under way began to arrive.
+    head_began_us: Option<u64>,
+    watchdog: Pin<Box<Sleep>>,
+    closing: bool,
+}
+
+/// Why a turn ended.
+enum Next {
+    /// The socket did not take everything.
+    Flush(Backlog),
+    /// A request for the slow lane.
+    Slow(Box<SlowRequest>),
+    /// Nothing more will come or go.
+    Close,
+}
+
+/// A request on its way to the slow lane.
+struct SlowRequest {
+    detached: Detached,
+    head: Bytes,
+    rest: BytesMut,
+    backlog: Option<Backlog>,
+}
+
+/// What the requests in a buffer came to.
+struct Eaten {
+    consumed: usize,
+    slow: Option<(Detached, usize)>,
+}
+
+/// Serves a connection until it closes.
+pub(crate) async fn run(edge: &Arc<Edge>, stream: Stream, shutdown: &ShutdownWatch) {
+    let mut conn = Conn::new(stream, edge.node.clock.now());
+    loop {
+        match poll_fn(|cx| conn.poll_turn(edge, shutdown, cx)).await {
+            Next::Flush(mut backlog) => {
+                if backlog.send(&mut conn.stream).await.is_err() {
+                    return;
+                }
+                if conn.closing {
+                    return close_gently(conn.stream).await;
+                }
+            }
+            Next::Slow(request) => match conn.take_slow_lane(edge, request).await {
+                Some(back) => conn = back,
+                None => return,
+            },
+            Next::Close => return close_gently(conn.stream).await,
+        }
+    }
+}
+
+// === impl Conn ===
+
+impl Conn {
+    fn new(stream: Stream, now: Now) -> Self {
+        let client = stream
+            .get_socket_digest()
+            .and_then(|digest| digest.peer_addr().and_then(|peer| peer.as_inet().copied()))
+            .unwrap_or_else(|| ([0, 0, 0, 0], 0).into());
+        Self {
+            stream,
+            client,
+            pending: Vec::new(),
+            unparsed: false,
+            deadline_us: now.mono_us + HEAD_MS * 1000,
+            head_began_us: None,
+            watchdog: Box::pin(tokio::time::sleep(Duration::from_millis(DRAIN_NOTICE_MS))),
+            closing: false,
+        }
+    }
+
+    /// Reads, answers and writes until the socket has nothing more to give or to take.
+    fn poll_turn(
+        &mut self,
+        edge: &Arc<Edge>,
+        shutdown: &ShutdownWatch,
+        cx: &mut task::Context<'_>,
+    ) -> Poll<Next> {
+        WORKER.with_borrow_mut(|worker| {
+            loop {
+                let filled = match self.poll_fill(&mut worker.input, cx) {
+                    Poll::Ready(Ok(filled)) => filled,
+                    Poll::Ready(Err(_)) => return Poll::Ready(Next::Close),
+                    Poll::Pending => return self.poll_watchdog(edge, worker, shutdown, cx),
+                };
+                if let Some(next) = self.turn(edge, worker, filled, shutdown, cx) {
+                    return Poll::Ready(next);
+                }
+            }
+        })
+    }
+
+    /// Brings the pending bytes and one read into the worker's buffer; how many there are.
+    fn poll_fill(
+        &mut self,
+        input: &mut [u8],
+        cx: &mut task::Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let had = self.pending.len();
+        input[..had].copy_from_slice(&self.pending);
+        if std::mem::take(&mut self.unparsed) {
+            return Poll::Ready(Ok(had));
+        }
+        let mut space = ReadBuf::new(&mut input[had..]);
+        match Pin::new(&mut self.stream).poll_read(cx, &mut space) {
+            Poll::Ready(Ok(())) if space.filled().is_empty() => {
+                Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()))
+            }
+            Poll::Ready(Ok(())) => Poll::Ready(Ok(had + space.filled().len())),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// Answers what has arrived. `None` means that the loop goes on.
+    fn turn(
+        &mut self,
+        edge: &Arc<Edge>,
+        worker: &mut Worker,
+        filled: usize,
+        shutdown: &ShutdownWatch,
+        cx: &mut task::Context<'_>,
+    ) -> Option<Next> {
+        let Worker { input, out, batch } = worker;
+        let input = &input[..filled];
+        let now = edge.node.clock.now();
+        crate::date::set(now.unix_s());
+        self.closing |= *shutdown.borrow();
+
+        batch.begin(now);
+        let eaten = self.answer_all(edge, batch, input, out, now);
+        let written = if out.is_empty() { Ok(None) } else { out.write(&mut self.stream, cx) };
+        batch.end(&edge.node.clock);
+
+        let Ok(backlog) = written else { return Some(Next::Close) };
+        if let Some((detached, head_len)) = eaten.slow {
+            let at = eaten.consumed;
+            return Some(Next::Slow(Box::new(SlowRequest {
+                detached,
+                head: Bytes::copy_from_slice(&input[at..at + head_len]),
+                rest: BytesMut::from(&input[at + head_len..]),
+                backlog,
+            })));
+        }
+        self.keep(&input[eaten.consumed..], now);
+        match backlog {
+            Some(backlog) => Some(Next::Flush(backlog)),
+            None if self.closing && self.pending.is_empty() => Some(Next::Close),
+            None if self.closing && !self.unparsed => Some(Next::Close),
+            None => None,
+        }
+    }
+
+    /// Answers every complete request in `input` that needs nothing but this turn.
+    fn answer_all(
+        &mut self,
+        edge: &Arc<Edge>,
+        batch: &mut Batch,
+        input: &[u8],
+        out: &mut Out,
+        now: Now,
+    ) -> Eaten {
+        let node = &edge.node;
+        let running = node.running.load();
+        let cx = Context { node, running: &running, now, client: self.client };
+        let mut consumed = 0;
+        self.unparsed = false;
+        while consumed < input.len() && !(self.closing && consumed > 0) {
+            if out.len() > OUT_BYTES_MAX {
+                self.unparsed = true;
+                break;
+            }
+            match parse_head(&input[consumed..], &node.head_limits, Scheme::Http) {
+                Ok(None) => break,
+                Ok(Some((head, length))) => {
+                    let mut turn = Turn { out, batch, closing: self.closing };
+                    match request::begin(cx, &mut turn, &head) {
+                        Progress::Answered => {
+                            consumed += length;
+                            consumed += self.skip_body(&head, &input[consumed..]);
+                        }
+                        Progress::Detached(detached) => {
+                            return Eaten { consumed, slow: Some((*detached, length)) };
+                        }
+                    }
+                }
+                Err(refusal) => {
+                    rescue::refuse(node, &refusal, now, self.client, out, batch);
+                    self.closing = true;
+                    consumed = input.len();
+                }
+            }
+        }
+        Eaten { consumed, slow: None }
+    }
+
+    /// A request answered before its body was read: the body is skipped when it is here already,
+    /// otherwise the connection ends, because what follows can no longer be told from a body.
+    fn skip_body(&mut self, head: &Head<'_>, rest: &[u8]) -> usize {
+        self.closing |= !head.keep_alive();
+        match head.body() {
+            Framing::Empty => 0,
+            Framing::Length(length) if length <= rest.len() as u64 => length as usize,
+            Framing::Length(_) | Framing::Chunked => {
+                self.closing = true;
+                rest.len()
+            }
+        }
+    }
+
+    /// Keeps what is left of the input and sets the time by which more must come.
+    fn keep(&mut self, rest: &[u8], now: Now) {
+        self.pending.clear();
+        self.pending.extend_from_slice(rest);
+        if rest.is_empty() {
+            // An idle connection keeps no buffer.
+            self.pending.shrink_to(0);
+            self.head_began_us = None;
+            self.deadline_us = now.mono_us + KEEP_ALIVE_MS * 1000;
+        } else {
+            let began = *self.head_began_us.get_or_insert(now.mono_us);
+            self.deadline_us = began + HEAD_MS * 1000;
+        }
+    }
+
+    /// Nothing to read: looks whether the connection has waited too long or the node drains. The
+    /// timer is only a tick; moving the deadline costs nothing.
+    fn poll_watchdog(
+        &mut self,
+        edge: &Arc<Edge>,
+        worker: &mut Worker,
+        shutdown: &ShutdownWatch,
+        cx: &mut task::Context<'_>,
+    ) -> Poll<Next> {
+        while self.watchdog.as_mut().poll(cx).is_ready() {
+            let now = edge.node.clock.now();
+            if *shutdown.borrow() && self.pending.is_empty() {
+                return Poll::Ready(Next::Close);
+            }
+            if now.mono_us >= self.deadline_us {
+                return Poll::Ready(self.expire(edge, worker, now, cx));
+            }
+            let tick = Duration::from_millis(DRAIN_NOTICE_MS);
+            self.watchdog.as_mut().reset(tokio::time::Instant::now() + tick);
+        }
+        Poll::Pending
+    }
+
+    /// Half a head and no more: 408. No byte at all: the connection just closes (RFC 9112 9.5).
+    fn expire(
+        &mut self,
+        edge: &Arc<Edge>,
+        worker: &mut Worker,
+        now: Now,
+        cx: &mut task::Context<'_>,
+    ) -> Next {
+        if self.pending.is_empty() {
+            Counter::ConnectionsIdleClosed.inc();
+            return Next::Close;
+        }
+        let Worker { out, batch, .. } = worker;
+        batch.begin(now);
+        rescue::refuse(&edge.node, &HEAD_TIMEOUT, now, self.client, out, batch);
+        self.closing = true;
+        let written = out.write(&mut self.stream, cx);
+        batch.end(&edge.node.clock);
+        match written {
+            Ok(Some(backlog)) => Next::Flush(backlog),
+            _ => Next::Close,
+        }
+    }
+
+    /// Hands the connection to the slow lane and takes it back, if it can be used again.
+    async fn take_slow_lane(self, edge: &Arc<Edge>, request: Box<SlowRequest>) -> Option<Self> {
+        let Self { mut stream, client, closing, watchdog, .. } = self;
+        let SlowRequest { detached, head, rest, backlog } = *request;
+        if let Some(mut backlog) = backlog {
+            backlog.send(&mut stream).await.ok()?;
+        }
+        let limits = &edge.node.head_limits;
+        let (parsed, _) = parse_head(&head, limits, Scheme::Http).ok()??;
+        let lane = H1::new(stream, rest, &parsed, detached.body_bytes_max(), !closing);
+        let request = head.clone();
+        // Boxed, so that a waiting connection does not carry the slow lane's state.
+        let lane = Box::pin(slow::run(edge, detached, request, &parsed, lane)).await;
+        let (stream, reusable, input) = lane.into_parts();
+        if !reusable {
+            close_gently(stream).await;
+            return None;
+        }
+        Some(Self {
+            client,
+            unparsed: !input.is_empty(),
+            pending: input.into(),
+            deadline_us: edge.node.clock.now().mono_us + KEEP_ALIVE_MS * 1000,
+            head_began_us: None,
+            watchdog,
+            closing,
+            stream,
+        })
+    }
+}
+
+impl Worker {
+    fn new() -> Self {
+        Self { input: vec![0; INPUT_BYTES].into(), out: Out::default(), batch: Batch::new() }
+    }
+}
+
+const HEAD_TIMEOUT: Refusal = Refusal {
+    status: 408,
+    reason: "head_timeout",
+    detail: "the request head did not arrive in time",
+};

@@ -1,0 +1,459 @@
+//! Asking an upstream, through the cache where the cache has a part in it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tidegate_cache::{
+    CacheStatus, Evaluation, Forward, Invalidation, Key, Precondition, RangePlan, Reason as Why,
+    RequestDirectives, Verdict, evaluate, invalidations, preconditions, range_plan,
+    validation_fields,
+};
+use tidegate_http::{FieldList, Method, ResponseHead};
+use tidegate_snapshot::Action;
+use tidegate_store::{
+    Arrival, Fill, FillError, FillHead, Flight, Object, Purge, PurgeKind, Reader, Wanted,
+};
+use tidegate_telemetry::{Counter, Phase, Reason};
+use tidegate_upstream::{Fault, Group, Outcome, ResponseFraming};
+
+use crate::{
+    dress::{Dress, Dressed},
+    fill::FillSink,
+    hit::{Composed, Hit},
+    lane::Lane,
+    lookup::Fetch,
+    node::CACHE_NAME,
+    outbound::{self, Purpose},
+    request::Admitted,
+    rescue,
+    slow::{Ended, Slow, respond},
+};
+
+/// How often a request looks for a flight that suits it before it goes alone.
+const FLIGHTS_MAX: usize = 4;
+/// Bytes taken from a fill at once when they are there.
+const READY_BYTES_MAX: usize = 256 * 1024;
+
+/// Where a fill leaves why it failed, for the client that caused it.
+pub(crate) type FaultSlot = Arc<Mutex<Option<Fault>>>;
+
+/// Gets the answer from wherever it is.
+pub(crate) async fn fetch<L: Lane>(
+    slow: &Slow<'_>,
+    admitted: Admitted<'_>,
+    key: Option<Key>,
+    work: Fetch,
+    lane: L,
+) -> (L, Ended) {
+    let is_head = admitted.received().head.method() == Method::Head;
+    let Some(key) = key else { return pass(slow, admitted, Why::Disabled, lane).await };
+    match work {
+        Fetch::Unsatisfied => respond(admitted, rescue::not_cached(), lane).await,
+        Fetch::Pass(why) => pass(slow, admitted, why, lane).await,
+        // The answer to HEAD fills nothing.
+        Fetch::Miss(why) | Fetch::Validate(_, why) if is_head => {
+            pass(slow, admitted, why, lane).await
+        }
+        Fetch::Miss(why) => through_cache(slow, admitted, key, None, why, lane).await,
+        Fetch::Validate(stale, why) => {
+            through_cache(slow, admitted, key, Some(stale), why, lane).await
+        }
+        Fetch::ServeAndValidate(object, evaluation) => {
+            validate_in_background(slow, &admitted, key, &object);
+            serve_hit(slow, Hit { admitted, object, evaluation }, lane).await
+        }
+    }
+}
+
+/// Passes the request on and the answer back; the cache only learns what the request invalidates.
+pub(crate) async fn pass<L: Lane>(
+    slow: &Slow<'_>,
+    admitted: Admitted<'_>,
+    why: Why,
+    lane: L,
+) -> (L, Ended) {
+    let Some(outbound) = outbound::build(&admitted, Purpose::Pass) else {
+        return respond(admitted, rescue::looped(), lane).await;
+    };
+    let Some(group) = group(&admitted) else {
+        return respond(admitted, rescue::not_cached(), lane).await;
+    };
+    let upgrade = outbound.upgrade.is_some();
+    let status = CacheStatus {
+        forward: Some(Forward::of(why)),
+        detail: Some(why),
+        ..CacheStatus::default()
+    };
+    let unsafe_url = unsafe_url(&admitted);
+    let (admitted, dress) = dress(slow, admitted, &status);
+    let node = &slow.edge.node;
+    let dressed = Dressed::new(lane, dress);
+    let (dressed, outcome) = node.upstreams.exchange(&group, outbound, dressed).await;
+    let Dressed { lane, dress, status, .. } = dressed;
+    match outcome {
+        Outcome::Delivered(delivery) => {
+            if let Some((method, url)) = unsafe_url {
+                invalidate(slow, &method, &url, &ResponseHead::new(delivery.status));
+            }
+            dress.finish();
+            release(admitted);
+            let phase = if upgrade && status == 101 { Phase::Upgrade } else { Phase::Pass };
+            let upstream_us = delivery.trace.first_byte_us.unwrap_or(0);
+            let ended =
+                Ended { status, phase, upstream: delivery.server, upstream_us, ..Ended::default() };
+            (lane, ended)
+        }
+        Outcome::Failed(fault) => {
+            fail(admitted.with_plugins(dress.plugins), fault, status, lane).await
+        }
+    }
+}
+
+/// Joins the fetch under way for the key or begins one, and serves what it brings.
+async fn through_cache<L: Lane>(
+    slow: &Slow<'_>,
+    admitted: Admitted<'_>,
+    key: Key,
+    mut stale: Option<Arc<Object>>,
+    mut why: Why,
+    lane: L,
+) -> (L, Ended) {
+    for attempt in 1..=FLIGHTS_MAX {
+        let alone = attempt == FLIGHTS_MAX;
+        let (mut reader, slot) = match begin(slow, &admitted, key, stale.as_ref(), alone) {
+            Begun::Reader(reader, slot) => (reader, slot),
+            Begun::Looped => return respond(admitted, rescue::looped(), lane).await,
+            Begun::Ready(object) => {
+                let evaluation = evaluation(&admitted, &object);
+                if matches!(evaluation.verdict, Verdict::Serve | Verdict::ServeAndValidate) {
+                    return serve_hit(slow, Hit { admitted, object, evaluation }, lane).await;
+                }
+                why = evaluation.reason;
+                stale = Some(object);
+                continue;
+            }
+        };
+        match reader.head().await {
+            Ok(Arrival::Stream(head)) => {
+                return serve_stream(slow, admitted, reader, &head, why, lane).await;
+            }
+            Ok(Arrival::Object(object)) => {
+                return serve_settled(slow, admitted, object, lane).await;
+            }
+            Ok(Arrival::Again) => {}
+            Err(error) => {
+                let fault = slot.and_then(|slot| take(&slot));
+                return respond(admitted, rescue::fill(error, fault.as_ref()), lane).await;
+            }
+        }
+    }
+    pass(slow, admitted, Why::HitForMiss, lane).await
+}
+
+/// How a flight began.
+enum Begun {
+    Reader(Reader, Option<FaultSlot>),
+    Ready(Arc<Object>),
+    Looped,
+}
+
+fn begin(
+    slow: &Slow<'_>,
+    admitted: &Admitted<'_>,
+    key: Key,
+    stale: Option<&Arc<Object>>,
+    alone: bool,
+) -> Begun {
+    let store = &slow.edge.node.store;
+    let Some(policy) = &admitted.route().cache else { return Begun::Looped };
+    let url = admitted.target().url(policy);
+    let now_ms = slow.edge.node.clock.now().unix_us / 1000;
+    let wanted = Wanted { key, url: &url, fields: admitted.received().fields(), now_ms };
+    let flight =
+        if alone { store.begin_alone(&wanted, stale) } else { store.begin(&wanted, stale) };
+    match flight {
+        Flight::Ready(object) => Begun::Ready(object),
+        Flight::Join(reader) => {
+            Counter::CacheFillsJoined.inc();
+            Begun::Reader(reader, None)
+        }
+        Flight::Lead(fill, reader) => match start(slow, admitted, fill) {
+            Some(slot) => Begun::Reader(reader, Some(slot)),
+            None => Begun::Looped,
+        },
+    }
+}
+
+/// Starts the fetch that feeds a fill, in a task of its own: the client may leave, the fill goes on.
+fn start(slow: &Slow<'_>, admitted: &Admitted<'_>, fill: Fill) -> Option<FaultSlot> {
+    let plain = outbound::build(admitted, Purpose::Fill)?;
+    let group = group(admitted)?;
+    let mut conditional = plain.clone();
+    if let Some(stale) = fill.stale() {
+        validation_fields(stale.meta(), &mut conditional.fields);
+        Counter::CacheRevalidations.inc();
+    }
+    Counter::CacheFills.inc();
+    let slot = FaultSlot::default();
+    let sink = FillSink::new(slow.edge.clone(), admitted, fill, slot.clone())?;
+    tokio::spawn(sink.run(group, conditional, plain));
+    Some(slot)
+}
+
+fn validate_in_background(
+    slow: &Slow<'_>,
+    admitted: &Admitted<'_>,
+    key: Key,
+    object: &Arc<Object>,
+) {
+    // The reader is dropped at once: the fill needs none to go on.
+    drop(begin(slow, admitted, key, Some(object), false));
+}
+
+/// Serves a stored response from the slow lane.
+pub(crate) async fn serve_hit<L: Lane>(
+    _slow: &Slow<'_>,
+    mut hit: Hit<'_>,
+    mut lane: L,
+) -> (L, Ended) {
+    let Composed { head, framing, pieces } = hit.compose();
+    let ended = Ended { status: head.status, phase: hit.phase(), ..Ended::default() };
+    hit.finish();
+    let sent = async {
+        lane.write_head(head, framing).await?;
+        for piece in pieces {
+            lane.write_body(piece).await?;
+        }
+        lane.finish(None).await
+    };
+    let _ = sent.await;
+    (lane, ended)
+}
+
+/// A stored response that a fetch confirmed, or that stands in because the fetch failed.
+async fn serve_settled<L: Lane>(
+    slow: &Slow<'_>,
+    admitted: Admitted<'_>,
+    object: Arc<Object>,
+    lane: L,
+) -> (L, Ended) {
+    let evaluation = evaluation(&admitted, &object);
+    let fresh = evaluation.fresh_for_ms > 0 || object.meta().no_cache;
+    let (lane, ended) = serve_hit(slow, Hit { admitted, object, evaluation }, lane).await;
+    let phase = if fresh { Phase::Revalidated } else { Phase::Stale };
+    (lane, Ended { phase, ..ended })
+}
+
+/// Serves a response while it arrives.
+async fn serve_stream<L: Lane>(
+    slow: &Slow<'_>,
+    admitted: Admitted<'_>,
+    mut reader: Reader,
+    arriving: &FillHead,
+    why: Why,
+    mut lane: L,
+) -> (L, Ended) {
+    let Part { mut head, framing, with_body } = part(&admitted, &mut reader, arriving);
+    let status = CacheStatus {
+        forward: Some(Forward::of(why)),
+        forward_status: Some(arriving.response.status),
+        stored: arriving.plan.is_some(),
+        collapsed: !reader.is_leader(),
+        detail: arriving.plan.is_none().then_some(arriving.reason),
+        ..CacheStatus::default()
+    };
+    let (admitted, mut dress) = dress(slow, admitted, &status);
+    let replaced = dress.apply(&mut head, !with_body);
+    let status = head.status;
+    let sent = match replaced {
+        Some(body) => lane.answer(head, body).await.map_err(|_| Broken::Client),
+        None => stream(&mut lane, head, framing, with_body.then_some(&mut reader)).await,
+    };
+    dress.finish();
+    release(admitted);
+    let reason = match sent {
+        Ok(()) => None,
+        Err(Broken::Client) => Some(Reason::ClientGone),
+        Err(Broken::Fill(_)) => Some(Reason::FillFailed),
+    };
+    (lane, Ended { status, phase: Phase::Miss, reason, ..Ended::default() })
+}
+
+/// Why a stream did not come to its end.
+enum Broken {
+    Client,
+    Fill(#[expect(dead_code, reason = "told apart only in debug output")] FillError),
+}
+
+async fn stream<L: Lane>(
+    lane: &mut L,
+    head: ResponseHead,
+    framing: ResponseFraming,
+    reader: Option<&mut Reader>,
+) -> Result<(), Broken> {
+    let gone = |_| Broken::Client;
+    lane.write_head(head, framing).await.map_err(gone)?;
+    let Some(reader) = reader else { return lane.finish(None).await.map_err(gone) };
+    let mut ready = Vec::new();
+    loop {
+        let Some(piece) = reader.chunk().await.map_err(Broken::Fill)? else {
+            return lane.finish(None).await.map_err(gone);
+        };
+        lane.write_body(piece).await.map_err(gone)?;
+        reader.ready(READY_BYTES_MAX, &mut ready);
+        for piece in ready.drain(..) {
+            lane.write_body(piece).await.map_err(gone)?;
+        }
+        lane.flush().await.map_err(gone)?;
+    }
+}
+
+/// Which part of an arriving response answers the request.
+struct Part {
+    head: ResponseHead,
+    framing: ResponseFraming,
+    with_body: bool,
+}
+
+fn part(admitted: &Admitted<'_>, reader: &mut Reader, arriving: &FillHead) -> Part {
+    let received = admitted.received();
+    let (method, fields) = (received.head.method(), received.fields());
+    let mut head = arriving.response(reader.is_leader()).clone();
+    head.fields.remove("content-length");
+    let framing = match arriving.length {
+        _ if head.is_bodiless(Method::Get) => ResponseFraming::Empty { declared: None },
+        Some(length) => ResponseFraming::Length(length),
+        None => ResponseFraming::Unknown,
+    };
+    let whole = Part { with_body: !head.is_bodiless(Method::Get), head, framing };
+    let Some(plan) = &arriving.plan else { return whole };
+    match preconditions(method, fields, &plan.meta) {
+        Precondition::NotModified => return not_modified(&whole.head.fields),
+        Precondition::Failed => return empty(ResponseHead::new(412)),
+        Precondition::Proceed => {}
+    }
+    let Some(length) = arriving.length else { return whole };
+    match range_plan(method, fields, &plan.meta, length) {
+        // Several ranges of something that is still arriving: the whole is an honest answer too.
+        RangePlan::Whole | RangePlan::Multi(_) => whole,
+        RangePlan::Unsatisfiable => {
+            empty(ResponseHead::new(416).with("Content-Range", format!("bytes */{length}")))
+        }
+        RangePlan::Single(range) => {
+            reader.only(range);
+            let Part { mut head, .. } = whole;
+            head.status = 206;
+            head.fields.set("Content-Range", range.content_range(length));
+            Part { head, framing: ResponseFraming::Length(range.len()), with_body: true }
+        }
+    }
+}
+
+fn empty(head: ResponseHead) -> Part {
+    Part { head, framing: ResponseFraming::Length(0), with_body: false }
+}
+
+/// The fields that a 304 repeats (RFC 9110 section 15.4.5).
+fn not_modified(fields: &FieldList) -> Part {
+    let mut head = ResponseHead::new(304);
+    for name in ["cache-control", "content-location", "date", "etag", "expires", "vary"] {
+        if let Some(value) = fields.value(name) {
+            head.fields.set(name, value);
+        }
+    }
+    Part { head, framing: ResponseFraming::Empty { declared: None }, with_body: false }
+}
+
+/// An exchange that failed: an answer if the client has seen none, a broken transfer otherwise.
+async fn fail<L: Lane>(admitted: Admitted<'_>, fault: Fault, status: u16, lane: L) -> (L, Ended) {
+    Counter::UpstreamFailures.inc();
+    let upstream = fault.server.clone().unwrap_or_else(|| Arc::from(""));
+    if lane.head_sent() {
+        release(admitted);
+        let reason = Some(rescue::reason_of(&fault));
+        return (lane, Ended { status, reason, upstream, ..Ended::default() });
+    }
+    let local = match lane.body_refusal() {
+        Some(refusal) => rescue::body(&refusal),
+        None => rescue::upstream(&fault),
+    };
+    let (lane, ended) = respond(admitted, local, lane).await;
+    (lane, Ended { upstream, ..ended })
+}
+
+// === small things ===
+
+fn group(admitted: &Admitted<'_>) -> Option<Arc<Group>> {
+    let running = admitted.received().cx.running;
+    match &admitted.route().action {
+        Action::Proxy { upstream, .. } => Some(running.group(*upstream).clone()),
+        Action::Link(domain) => Some(running.group(running.snapshot[*domain].upstream).clone()),
+        Action::Redirect { .. } | Action::Respond(_) => None,
+    }
+}
+
+/// Splits what dresses the response from what is left of the request.
+fn dress<'r>(
+    slow: &Slow<'_>,
+    mut admitted: Admitted<'r>,
+    status: &CacheStatus,
+) -> (Admitted<'r>, Dress) {
+    let mut cache_status = Vec::with_capacity(64);
+    status.write(CACHE_NAME, &mut cache_status);
+    let received = &admitted.permitted.verified.routed.received;
+    let dress = Dress {
+        edge: slow.edge.clone(),
+        running: received.cx.running.clone(),
+        found: admitted.found(),
+        client: received.cx.client,
+        unix_us: received.cx.now.unix_us,
+        request: slow.request.clone(),
+        edits: received.edits.clone(),
+        plugins: admitted.plugins.take(),
+        cache_status,
+    };
+    (admitted, dress)
+}
+
+/// Gives back what the request holds under limits of concurrency.
+fn release(admitted: Admitted<'_>) {
+    let node = admitted.received().cx.node;
+    if let Some(permit) = admitted.permitted.permit {
+        node.limit_table.release(permit);
+    }
+}
+
+fn evaluation(admitted: &Admitted<'_>, object: &Object) -> Evaluation {
+    let received = admitted.received();
+    let directives = match &admitted.route().cache {
+        Some(policy) => RequestDirectives::heeded(policy, received.fields()),
+        None => RequestDirectives::default(),
+    };
+    let now_ms = received.cx.node.clock.now().unix_us / 1000;
+    evaluate(object.meta(), &directives, object.stale_from_ms(), now_ms)
+}
+
+/// Method and URL of a request whose success invalidates what is stored (RFC 9111 section 4.4).
+fn unsafe_url(admitted: &Admitted<'_>) -> Option<(String, String)> {
+    let method = admitted.received().head.method();
+    let policy = admitted.route().cache.as_ref()?;
+    let url = || (method.as_str().to_owned(), admitted.target().url(policy));
+    (!method.is_safe()).then(url)
+}
+
+fn invalidate(slow: &Slow<'_>, method: &str, url: &str, response: &ResponseHead) {
+    for invalidation in invalidations(Method::from_token(method), url, response) {
+        let purge = match invalidation {
+            Invalidation::Url(url) => Purge::Url(url),
+            Invalidation::Group(tag) => Purge::Tag(tag),
+        };
+        slow.edge.node.store.purge(&purge, PurgeKind::Hard);
+    }
+}
+
+pub(crate) fn take(slot: &FaultSlot) -> Option<Fault> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+pub(crate) fn put(slot: &FaultSlot, fault: Fault) {
+    *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(fault);
+}

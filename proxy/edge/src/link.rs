@@ -1,0 +1,120 @@
+//! Short links that the edge does not know yet: one question to the links service, remembered.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use tidegate_cache::Reason as Why;
+use tidegate_route::links::Record;
+use tidegate_telemetry::Counter;
+use tidegate_upstream::{Fault, Outbound, Outcome};
+
+use crate::{
+    action::{LinkAsk, redirect_to, unknown},
+    collect::Collect,
+    fetch,
+    lane::Lane,
+    request::Admitted,
+    rescue,
+    slow::{Ended, Slow, respond, whole},
+};
+
+/// The largest answer of the links service that is read.
+const ANSWER_BYTES_MAX: usize = 64 * 1024;
+
+/// What the links service says of a code.
+#[derive(Clone, Debug)]
+pub(crate) enum Resolution {
+    /// It leads there, for every visitor alike.
+    Redirect(Arc<Record>),
+    /// The answer depends on the visitor, or is no redirect: the service answers itself.
+    Visit,
+    /// No such code.
+    Unknown,
+    /// It could not be asked.
+    Failed(Arc<Fault>),
+}
+
+/// The answer of `GET /v1/resolve/{domain}/{code}`.
+#[derive(Debug, Deserialize)]
+struct Resolved {
+    status: u16,
+    location: Option<String>,
+    /// Unix microseconds.
+    expires_at: Option<u64>,
+    hot: bool,
+}
+
+/// Asks the links service and answers.
+pub(crate) async fn answer<L: Lane>(
+    slow: &Slow<'_>,
+    admitted: Admitted<'_>,
+    ask: LinkAsk,
+    lane: L,
+) -> (L, Ended) {
+    let running = admitted.received().cx.running;
+    let domain = &running.snapshot[ask.domain];
+    let question = format!("{}/{}", domain.domain, ask.code);
+    let node = &slow.edge.node;
+    let group = running.group(domain.upstream).clone();
+    let resolve = || resolve(slow, group, &domain.domain, &ask.code);
+    let resolution = node.link_questions.run(&question, resolve).await;
+    let table = running.link_table(ask.domain);
+    let now_us = node.clock.now().mono_us;
+    match resolution {
+        Resolution::Redirect(record) => {
+            table.learn(ask.ticket, (*record).clone(), now_us);
+            respond(admitted, whole(redirect_to(&record)), lane).await
+        }
+        Resolution::Unknown => {
+            table.missed(ask.ticket, &domain.domain, &ask.code, now_us);
+            respond(admitted, unknown(), lane).await
+        }
+        Resolution::Visit => fetch::pass(slow, admitted, Why::Disabled, lane).await,
+        Resolution::Failed(fault) => respond(admitted, rescue::upstream(&fault), lane).await,
+    }
+}
+
+async fn resolve(
+    slow: &Slow<'_>,
+    group: Arc<tidegate_upstream::Group>,
+    domain: &str,
+    code: &str,
+) -> Resolution {
+    Counter::LinkForwarded.inc();
+    let target = format!("/v1/resolve/{domain}/{code}");
+    let outbound = Outbound::new(http::Method::GET, Bytes::from_static(b"links"), target);
+    let collect = Collect::new(Bytes::new(), ANSWER_BYTES_MAX);
+    let (collect, outcome) = slow.edge.node.upstreams.exchange(&group, outbound, collect).await;
+    if let Outcome::Failed(fault) = outcome {
+        return Resolution::Failed(Arc::new(fault));
+    }
+    match collect.head.map(|head| head.status) {
+        Some(200) => read(domain, code, &collect.body),
+        Some(404) => Resolution::Unknown,
+        _ => Resolution::Visit,
+    }
+}
+
+fn read(domain: &str, code: &str, body: &[u8]) -> Resolution {
+    let Ok(resolved) = serde_json::from_slice::<Resolved>(body) else { return Resolution::Visit };
+    let redirects = matches!(resolved.status, 301 | 302 | 303 | 307 | 308);
+    match resolved.location.filter(|location| resolved.hot && redirects && is_field_value(location))
+    {
+        None => Resolution::Visit,
+        Some(location) => Resolution::Redirect(Arc::new(Record {
+            domain: domain.into(),
+            code: code.into(),
+            status: resolved.status,
+            location: location.into_bytes().into(),
+            prepared: Box::default(),
+            expires_us: resolved.expires_at.unwrap_or(u64::MAX),
+            flags: 0,
+        })),
+    }
+}
+
+/// What may stand in a `Location` line.
+fn is_field_value(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
+}

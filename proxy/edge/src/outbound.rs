@@ -1,0 +1,139 @@
+//! The request as it goes upstream.
+
+use bytes::Bytes;
+use tidegate_http::{FieldList, Framing, Head, Known, Scheme, tokens};
+use tidegate_sign::{Carrier, cookie_without};
+use tidegate_snapshot::Action;
+use tidegate_upstream::Outbound;
+
+use crate::{node::CACHE_NAME, request::Admitted};
+
+/// Fields that ask for something else than the whole representation: a fetch for the cache leaves
+/// them out, and answers them from what it gets.
+const CONDITIONS: [&str; 6] =
+    ["range", "if-range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since"];
+
+/// Whose answer the request wants.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// The client's own, passed on.
+    Pass,
+    /// The whole representation, for the cache.
+    Fill,
+}
+
+/// The request rewritten for the route's upstream. `None` when it has been here before.
+pub(crate) fn build(admitted: &Admitted<'_>, purpose: Purpose) -> Option<Outbound> {
+    let received = admitted.received();
+    let head = received.head;
+    let node = received.cx.node;
+    let mut fields = match &received.edits {
+        Some(edits) => edits.fields.clone(),
+        None => head.to_field_list(),
+    };
+    if has_looped(&fields, &node.name) {
+        return None;
+    }
+    let upgrade = head.upgrade().map(Bytes::copy_from_slice);
+    let wants_trailers = wants_trailers(head);
+    tidegate_http::strip_hop_by_hop(&mut fields);
+    for name in ["host", "content-length", "expect", "http2-settings"] {
+        fields.remove(name);
+    }
+    if purpose == Purpose::Fill {
+        for name in CONDITIONS {
+            fields.remove(name);
+        }
+    }
+    take_token_off(&mut fields, admitted);
+    introduce(&mut fields, admitted);
+    if let Some(policy) = &admitted.route().headers {
+        policy.request.apply(&mut fields);
+    }
+    let method = http::Method::from_bytes(received.method().as_bytes()).ok()?;
+    Some(Outbound {
+        method: if purpose == Purpose::Fill { http::Method::GET } else { method },
+        host: host(admitted),
+        target: target(admitted),
+        fields,
+        framing: if purpose == Purpose::Fill { Framing::Empty } else { head.body() },
+        upgrade: upgrade.filter(|_| purpose == Purpose::Pass),
+        wants_trailers,
+        hash_key: None,
+    })
+}
+
+fn host(admitted: &Admitted<'_>) -> Bytes {
+    if let Action::Proxy { host: Some(host), .. } = &admitted.route().action {
+        return Bytes::copy_from_slice(host.as_bytes());
+    }
+    let received = admitted.received();
+    let edited = received.edits.as_deref().and_then(|edits| edits.authority.clone());
+    edited.unwrap_or_else(|| received.head.authority().into_owned()).into()
+}
+
+fn target(admitted: &Admitted<'_>) -> Bytes {
+    let path = admitted.path();
+    let path = match &admitted.route().action {
+        Action::Proxy { rewrite: Some(rewrite), .. } => {
+            rewrite.path(path, &admitted.found().params)
+        }
+        _ => path.into(),
+    };
+    match admitted.query() {
+        Some(query) => format!("{path}?{query}").into(),
+        None => path.into_owned().into(),
+    }
+}
+
+/// A token that came in a field is this node's business, not the origin's.
+fn take_token_off(fields: &mut FieldList, admitted: &Admitted<'_>) {
+    match &admitted.permitted.verified.signature.carrier {
+        Some(Carrier::Header(name)) => {
+            fields.remove(name.as_ref());
+        }
+        Some(Carrier::Cookies(names)) => strip_cookies(fields, names),
+        Some(Carrier::Query | Carrier::Path) | None => {}
+    }
+}
+
+fn strip_cookies(fields: &mut FieldList, names: &[impl AsRef<str>]) {
+    let lines: Vec<_> = fields
+        .iter()
+        .filter(|field| field.name.eq_ignore_ascii_case(b"cookie"))
+        .filter_map(|field| cookie_without(field.value, names))
+        .collect();
+    fields.remove("cookie");
+    lines.iter().for_each(|line| fields.push("cookie", line));
+}
+
+/// Says who asks: the client's address (replaced, not believed), this node (RFC 9110 section 7.6.3,
+/// RFC 8586).
+fn introduce(fields: &mut FieldList, admitted: &Admitted<'_>) {
+    let received = admitted.received();
+    let https = received.head.scheme() == Scheme::Https;
+    fields.set("X-Forwarded-For", received.cx.client.ip().to_string());
+    fields.set("X-Forwarded-Proto", if https { "https" } else { "http" });
+    fields.add("Via", format!("1.1 {CACHE_NAME}"));
+    fields.add("CDN-Loop", loop_token(&received.cx.node.name));
+}
+
+fn loop_token(node: &str) -> String {
+    format!("{CACHE_NAME}-{node}")
+}
+
+fn has_looped(fields: &FieldList, node: &str) -> bool {
+    let token = loop_token(node);
+    fields
+        .iter()
+        .filter(|field| field.name.eq_ignore_ascii_case(b"cdn-loop"))
+        .flat_map(|field| tokens(field.value))
+        .any(|entry| {
+            entry.split(|&b| b == b';').next().map(<[u8]>::trim_ascii) == Some(token.as_bytes())
+        })
+}
+
+fn wants_trailers(head: &Head<'_>) -> bool {
+    let te = head.field(Known::Te).unwrap_or(b"");
+    tokens(te).any(|token| token.eq_ignore_ascii_case(b"trailers"))
+}

@@ -1,0 +1,117 @@
+//! The last step of every request: its record.
+
+use tidegate_http::{Head, Known};
+use tidegate_route::Match;
+use tidegate_telemetry::{AccessRecord, Phase, Reason};
+
+use crate::{
+    clock::Now,
+    node::{Batch, Node},
+    request::{Context, Received},
+    view::protocol,
+};
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Done<'d> {
+    pub(crate) status: u16,
+    pub(crate) phase: Phase,
+    pub(crate) reason: Option<Reason>,
+    pub(crate) bytes_sent: u64,
+    pub(crate) upstream: &'d str,
+    pub(crate) upstream_us: u64,
+    pub(crate) plugin: &'d str,
+}
+
+impl Default for Done<'_> {
+    fn default() -> Self {
+        Self {
+            status: 0,
+            phase: Phase::Fault,
+            reason: None,
+            bytes_sent: 0,
+            upstream: "",
+            upstream_us: 0,
+            plugin: "",
+        }
+    }
+}
+
+/// Records a request answered within a turn. Its duration is that of the turn: one clock read for
+/// all requests of a pipeline, and none beside it unless the access log is on.
+pub(crate) fn in_turn(
+    batch: &mut Batch,
+    received: &Received<'_>,
+    found: Option<Match>,
+    done: Done<'_>,
+) {
+    let node = received.cx.node;
+    if node.access_log.is_on() {
+        let duration_us = node.clock.now().mono_us.saturating_sub(received.cx.now.mono_us);
+        node.access_log.write(&record(received.cx, received.head, found, done, duration_us));
+    }
+    batch.push(done.status, done.phase, done.reason, done.bytes_sent);
+}
+
+/// Records a request of the slow lane.
+pub(crate) fn of_slow_lane(cx: Context<'_>, head: &Head<'_>, found: Option<Match>, done: Done<'_>) {
+    let duration_us = cx.node.clock.now().mono_us.saturating_sub(cx.now.mono_us);
+    let record = record(cx, head, found, done, duration_us);
+    record.count();
+    cx.node.access_log.write(&record);
+}
+
+/// Records bytes that did not even make a request.
+pub(crate) fn of_refusal(
+    node: &Node,
+    batch: &mut Batch,
+    now: Now,
+    client: std::net::SocketAddr,
+    done: Done<'_>,
+) {
+    if node.access_log.is_on() {
+        node.access_log.write(&AccessRecord {
+            time_us: now.unix_us,
+            status: done.status,
+            client: client.ip(),
+            bytes_sent: done.bytes_sent,
+            phase: done.phase,
+            reason: done.reason,
+            ..AccessRecord::default()
+        });
+    }
+    batch.push(done.status, done.phase, done.reason, done.bytes_sent);
+}
+
+fn record<'a>(
+    cx: Context<'a>,
+    head: &'a Head<'_>,
+    found: Option<Match>,
+    done: Done<'a>,
+    duration_us: u64,
+) -> AccessRecord<'a> {
+    let (site, route) = cx.running.names(found);
+    AccessRecord {
+        time_us: cx.now.unix_us,
+        status: done.status,
+        method: head.method().as_str(),
+        protocol: protocol(head.version()),
+        scheme: head.scheme().as_str(),
+        host: head.host(),
+        path: head.path(),
+        client: cx.client.ip(),
+        bytes_sent: done.bytes_sent,
+        bytes_received: 0,
+        duration_us,
+        phase: done.phase,
+        reason: done.reason,
+        site,
+        route,
+        upstream: done.upstream,
+        upstream_us: done.upstream_us,
+        request_id: head.text(Known::Traceparent).unwrap_or(""),
+        plugin: done.plugin,
+        user_agent: head.field(Known::UserAgent).unwrap_or(b""),
+        referer: head.field(Known::Referer).unwrap_or(b""),
+    }
+}

@@ -1,0 +1,239 @@
+//! A snapshot with everything that runs beside it: plugin chains, upstream groups, link tables.
+
+use std::{collections::HashMap, path::Path, sync::Arc};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use tidegate_route::{Match, RouteId, links};
+use tidegate_snapshot::{
+    LinkDomainIndex, Material, Problem, Snapshot, UpstreamIndex, compile, compile_with,
+};
+use tidegate_spec::{OnFailure, PluginModule, Spec, upstream as spec};
+use tidegate_upstream::{Group, GroupConfig, config};
+use tidegate_wasm::{Chain, LimitsConfig, Plugin, PluginConfig};
+
+use crate::node::Node;
+
+/// A snapshot and what runs with it.
+pub(crate) struct Running {
+    pub(crate) snapshot: Snapshot,
+    groups: Vec<Arc<Group>>,
+    link_tables: Vec<Arc<links::Table>>,
+    chains: Vec<Chain>,
+}
+
+/// Where plugin modules come from: bytes by the SHA-256 in hex of their content.
+pub type Modules = HashMap<String, Arc<[u8]>>;
+
+impl Running {
+    /// Compiles a spec and starts what it needs; nothing of it is in force yet. Takes as long as
+    /// compiling its plugins does: not for a worker thread.
+    ///
+    /// # Errors
+    /// Every problem found, those of plugins among them; the node stays as it is.
+    pub(crate) fn prepare(
+        node: &Node,
+        spec: &Spec,
+        revision: u64,
+        base: &Path,
+        modules: &Modules,
+    ) -> Result<Self, Vec<Problem>> {
+        let material = material(spec, base)?;
+        let snapshot = compile_with(spec, revision, &material)?;
+        let plugins = load_plugins(node, &snapshot, base, modules)?;
+        let chains = snapshot
+            .routes
+            .iter()
+            .map(|route| {
+                Chain::new(route.plugins.iter().map(|at| plugins[at.0 as usize].clone()).collect())
+            })
+            .collect();
+        let groups: Result<Vec<_>, _> = snapshot.upstreams.iter().map(group_config).collect();
+        let groups = groups.map_err(|problem| vec![problem])?;
+        let link_tables =
+            snapshot.link_domains.iter().map(|domain| node.link_tables.table(&domain.table));
+        Ok(Self {
+            groups: node.upstreams.apply(&groups),
+            link_tables: link_tables.collect(),
+            chains,
+            snapshot,
+        })
+    }
+
+    /// What a node runs before its first configuration: nothing.
+    ///
+    /// # Errors
+    /// None but a defect of the compiler of specs.
+    pub(crate) fn empty() -> Result<Self, Vec<Problem>> {
+        let snapshot = compile(&Spec::default(), 0)?;
+        Ok(Self { snapshot, groups: Vec::new(), link_tables: Vec::new(), chains: Vec::new() })
+    }
+
+    pub(crate) fn chain(&self, route: RouteId) -> &Chain {
+        &self.chains[route.0 as usize]
+    }
+
+    pub(crate) fn group(&self, index: UpstreamIndex) -> &Arc<Group> {
+        &self.groups[index.0 as usize]
+    }
+
+    pub(crate) fn link_table(&self, index: LinkDomainIndex) -> &Arc<links::Table> {
+        &self.link_tables[index.0 as usize]
+    }
+
+    /// Site and route by name, for logs and plugins.
+    pub(crate) fn names(&self, found: Option<Match>) -> (&str, &str) {
+        match found {
+            None => ("", ""),
+            Some(found) => {
+                let site = &self.snapshot.site(found.site).name;
+                (site, &self.snapshot.route(found.route).name)
+            }
+        }
+    }
+}
+
+/// Reads the key files that the spec names.
+fn material(spec: &Spec, base: &Path) -> Result<Material, Vec<Problem>> {
+    let mut material = Material::default();
+    let mut problems = Vec::new();
+    for (at, keyset) in spec.keysets.iter().enumerate() {
+        for (key_at, key) in keyset.keys.iter().enumerate() {
+            let Some(file) = &key.secret_file else { continue };
+            match std::fs::read(base.join(file)) {
+                Ok(text) => match URL_SAFE_NO_PAD.decode(text.trim_ascii()) {
+                    Ok(bytes) => material.insert(&keyset.name, &key.id, bytes),
+                    Err(error) => problems.push(Problem::new(
+                        format!("keysets[{at}].keys[{key_at}].secret_file"),
+                        format!("{} is not base64url: {error}", base.join(file).display()),
+                    )),
+                },
+                Err(error) => problems.push(Problem::new(
+                    format!("keysets[{at}].keys[{key_at}].secret_file"),
+                    format!("cannot read {}: {error}", base.join(file).display()),
+                )),
+            }
+        }
+    }
+    if problems.is_empty() { Ok(material) } else { Err(problems) }
+}
+
+fn load_plugins(
+    node: &Node,
+    snapshot: &Snapshot,
+    base: &Path,
+    modules: &Modules,
+) -> Result<Vec<Arc<Plugin>>, Vec<Problem>> {
+    let mut loaded = Vec::new();
+    let mut problems = Vec::new();
+    for (at, plugin) in snapshot.plugins.iter().enumerate() {
+        let loads = plugin_config(plugin, base, modules)
+            .and_then(|config| node.plugins.load(config).map_err(|error| error.to_string()));
+        match loads {
+            Ok(plugin) => loaded.push(plugin),
+            Err(message) => problems.push(Problem::new(format!("plugins[{at}].module"), message)),
+        }
+    }
+    if problems.is_empty() { Ok(loaded) } else { Err(problems) }
+}
+
+fn plugin_config(
+    plugin: &tidegate_snapshot::Plugin,
+    base: &Path,
+    modules: &Modules,
+) -> Result<PluginConfig, String> {
+    let spec = &plugin.spec;
+    let (module, sha256) = match &spec.module {
+        PluginModule::File(file) => {
+            let path = base.join(file);
+            let bytes = std::fs::read(&path)
+                .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+            (Arc::from(bytes), None)
+        }
+        PluginModule::Sha256(hash) => match modules.get(hash) {
+            Some(bytes) => (Arc::clone(bytes), Some(hash.clone())),
+            None => return Err(format!("the module with sha256 {hash} is not on this node")),
+        },
+    };
+    let mut config = PluginConfig::new(spec.name.as_str(), module);
+    config.sha256 = sha256;
+    config.root_id.clone_from(&spec.root_id);
+    config.vm_id.clone_from(&spec.vm_id);
+    config.configuration = plugin.configuration.to_vec();
+    config.on_failure = match spec.on_failure {
+        OnFailure::Open => tidegate_wasm::OnFailure::Open,
+        OnFailure::Closed => tidegate_wasm::OnFailure::Closed,
+    };
+    config.upstreams = Some(spec.upstreams.clone());
+    let memory_bytes_max = usize::try_from(spec.memory_bytes_max.0).unwrap_or(usize::MAX);
+    config.limits = LimitsConfig {
+        callback_ms_max: u64::try_from(spec.call_timeout.as_millis()).unwrap_or(u64::MAX).max(1),
+        memory_bytes_max,
+        memory_bytes_recycle: memory_bytes_max / 4 * 3,
+        ..LimitsConfig::default()
+    };
+    Ok(config)
+}
+
+fn group_config(upstream: &spec::Upstream) -> Result<GroupConfig, Problem> {
+    let mut servers = Vec::with_capacity(upstream.servers.len());
+    for server in &upstream.servers {
+        let address = server.url.parse().map_err(|error: config::AddressError| {
+            Problem::new(format!("upstreams[{}].servers", upstream.name), error.to_string())
+        })?;
+        servers.push(config::ServerConfig {
+            address,
+            weight: server.weight,
+            priority: server.priority.into(),
+        });
+    }
+    Ok(GroupConfig {
+        name: upstream.name.clone(),
+        servers,
+        balance: match upstream.balance {
+            spec::Balance::RoundRobin => config::Balance::RoundRobin,
+            spec::Balance::LeastRequests => config::Balance::LeastRequests,
+            spec::Balance::ConsistentHash => config::Balance::Hash,
+        },
+        timeouts: config::Timeouts {
+            connect: upstream.connect_timeout,
+            first_byte: upstream.first_byte_timeout,
+            between_bytes: upstream.between_bytes_timeout,
+            write: upstream.between_bytes_timeout,
+            total: upstream.total_timeout,
+            keepalive: upstream.keepalive,
+        },
+        retry: config::Retry {
+            retries_max: upstream.retries.attempts,
+            budget_percent: upstream.retries.budget_percent,
+            budget_min: upstream.retries.budget_min,
+        },
+        ejection: config::Ejection {
+            consecutive_faults: upstream.ejection.consecutive_faults,
+            base: upstream.ejection.base,
+            max: upstream.ejection.max,
+            ejected_percent_max: upstream.ejection.ejected_percent_max,
+        },
+        health: upstream.health.as_ref().map(health_check),
+        breaker: config::Breaker {
+            exchanges_max: upstream.breaker.requests_max,
+            server_exchanges_max: upstream.breaker.server_requests_max,
+        },
+        tls: config::Tls {
+            server_name: upstream.tls.server_name.clone(),
+            verify: upstream.tls.verify,
+        },
+    })
+}
+
+fn health_check(check: &spec::HealthCheck) -> config::HealthCheck {
+    config::HealthCheck {
+        path: Some(check.path.clone()),
+        host: check.host.clone().unwrap_or_default(),
+        interval: check.interval,
+        timeout: check.timeout,
+        healthy_after: check.healthy_after,
+        unhealthy_after: check.unhealthy_after,
+        status: check.status.map_or((200, 399), |status| (status, status)),
+        body_contains: check.body_contains.clone(),
+    }
+}

@@ -1,0 +1,204 @@
+//! The slow lane: requests that wait for a plugin, the links service or an upstream.
+
+use std::{future::Future, sync::Arc};
+
+use bytes::Bytes;
+use tidegate_http::Head;
+use tidegate_telemetry::{Counter, Gauge, Phase, Reason};
+use tidegate_wasm::Verdict;
+
+use crate::{
+    Edge, action, admit,
+    answer::{self, Answer, Local},
+    fetch,
+    lane::Lane,
+    link,
+    lookup::Found,
+    record::{self, Done},
+    request::{self, Admitted, Context, Detached, Received, Stop, Work},
+    view::View,
+};
+
+/// How a request of the slow lane ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) status: u16,
+    pub(crate) phase: Phase,
+    pub(crate) reason: Option<Reason>,
+    pub(crate) upstream: Arc<str>,
+    pub(crate) upstream_us: u64,
+    pub(crate) plugin: String,
+}
+
+/// What the slow lane has at hand beside the request's own state.
+#[derive(Clone)]
+pub(crate) struct Slow<'s> {
+    pub(crate) edge: &'s Arc<Edge>,
+    /// The bytes of the request head, for what outlives this borrow of it.
+    pub(crate) request: Bytes,
+}
+
+/// Takes a request to its end and gives the lane back.
+pub(crate) async fn run<L: Lane>(
+    edge: &Arc<Edge>,
+    detached: Detached,
+    request: Bytes,
+    head: &Head<'_>,
+    lane: L,
+) -> L {
+    Counter::RequestsSlowLane.inc();
+    Gauge::RequestsInFlight.add(1);
+    let running = detached.running.clone();
+    let cx =
+        Context { node: &edge.node, running: &running, now: detached.now, client: detached.client };
+    let found = detached.found;
+    let (admitted, work) = detached.attach(cx, head);
+    let slow = Slow { edge, request };
+    let (lane, ended) = match work {
+        Work::Paused => resume(&slow, admitted, lane).await,
+        Work::Link(ask) => link::answer(&slow, admitted, ask, lane).await,
+        Work::Fetch(key, work) => fetch::fetch(&slow, admitted, key, work, lane).await,
+    };
+    let done = Done {
+        status: ended.status,
+        phase: ended.phase,
+        reason: ended.reason,
+        bytes_sent: lane.sent_bytes(),
+        upstream: &ended.upstream,
+        upstream_us: ended.upstream_us,
+        plugin: &ended.plugin,
+    };
+    record::of_slow_lane(cx, head, Some(found), done);
+    Gauge::RequestsInFlight.add(-1);
+    lane
+}
+
+/// Waits for the plugin that holds the request, then takes up the walk.
+async fn resume<'r, L: Lane>(slow: &Slow<'_>, mut admitted: Admitted<'r>, lane: L) -> (L, Ended) {
+    let found = admitted.found();
+    let around = admitted.received().around(Some(found));
+    let verdict = match &mut admitted.plugins {
+        None => Verdict::Continue,
+        Some(plugins) => {
+            let received = &mut admitted.permitted.verified.routed.received;
+            let mut view = View::of_request(received.head, &mut received.edits, around);
+            plugins.resume(&mut view).await
+        }
+    };
+    match verdict {
+        Verdict::Answer(response) => respond(admitted, admit::local(response), lane).await,
+        // A second pause means that the plugin wants a body, which it is not shown before routing
+        // is over: the request goes on and the body is passed by.
+        Verdict::Continue | Verdict::Pause => match request::resume(admitted) {
+            Ok(Found::Hit(hit)) => fetch::serve_hit(slow, hit, lane).await,
+            Ok(Found::Fetch(keyed, work)) => {
+                fetch::fetch(slow, keyed.admitted, keyed.key, work, lane).await
+            }
+            Err(Stop::Answer(received, found, answer)) => {
+                let local = whole(*answer);
+                send(&received, found, local, lane).await
+            }
+            Err(Stop::Detach(detached)) => {
+                let head = detached_head(slow);
+                let Some((head, _)) = head else { return (lane, Ended::fault(Reason::Internal)) };
+                again(slow, *detached, &head, lane).await
+            }
+        },
+    }
+}
+
+/// The head once more, for a request that must wait a second time.
+fn detached_head<'s>(slow: &'s Slow<'_>) -> Option<(Head<'s>, usize)> {
+    let limits = &slow.edge.node.head_limits;
+    tidegate_http::parse_head(&slow.request, limits, tidegate_http::Scheme::Http).ok()?
+}
+
+/// A short link behind a plugin that paused.
+async fn again<L: Lane>(
+    slow: &Slow<'_>,
+    detached: Detached,
+    head: &Head<'_>,
+    lane: L,
+) -> (L, Ended) {
+    let running = detached.running.clone();
+    let cx = Context {
+        node: &slow.edge.node,
+        running: &running,
+        now: detached.now,
+        client: detached.client,
+    };
+    let (admitted, work) = detached.attach(cx, head);
+    match work {
+        Work::Link(ask) => link::answer(slow, admitted, ask, lane).await,
+        Work::Fetch(key, work) => fetch::fetch(slow, admitted, key, work, lane).await,
+        Work::Paused => (lane, Ended::fault(Reason::Internal)),
+    }
+}
+
+/// Sends an answer made here, with the plugins' last words and the route's header policy.
+pub(crate) async fn respond<L: Lane>(admitted: Admitted<'_>, local: Local, lane: L) -> (L, Ended) {
+    match action::stop(admitted, Answer::Local(local)) {
+        Stop::Answer(received, found, answer) => send(&received, found, whole(*answer), lane).await,
+        Stop::Detach(_) => (lane, Ended::fault(Reason::Internal)),
+    }
+}
+
+/// A redirect as a whole response; the fast lane writes it in pieces.
+pub(crate) fn whole(answer: Answer<'_>) -> Local {
+    match answer {
+        Answer::Local(local) => local,
+        Answer::Redirect(redirect) => {
+            let mut local = Local::new(redirect.phase, redirect.status, "", Bytes::new())
+                .with("Location", redirect.location.as_bytes());
+            for line in redirect.lines.split(|&b| b == b'\n').filter(|line| !line.is_empty()) {
+                let mut parts = line.splitn(2, |&b| b == b':');
+                if let (Some(name), Some(value)) = (parts.next(), parts.next()) {
+                    local.head.fields.set(name, value.trim_ascii());
+                }
+            }
+            local
+        }
+    }
+}
+
+fn send<L: Lane>(
+    received: &Received<'_>,
+    found: Option<tidegate_route::Match>,
+    mut local: Local,
+    mut lane: L,
+) -> impl Future<Output = (L, Ended)> + Send {
+    answer::dress(received, found, &mut local.head.fields);
+    async move {
+        let ended = Ended {
+            status: local.head.status,
+            phase: local.phase,
+            reason: local.reason,
+            plugin: local.plugin,
+            ..Ended::default()
+        };
+        // When the client is gone there is nobody to tell.
+        let _ = lane.answer(local.head, local.body).await;
+        (lane, ended)
+    }
+}
+
+// === impl Ended ===
+
+impl Ended {
+    pub(crate) fn fault(reason: Reason) -> Self {
+        Self { reason: Some(reason), ..Self::default() }
+    }
+}
+
+impl Default for Ended {
+    fn default() -> Self {
+        Self {
+            status: 0,
+            phase: Phase::Fault,
+            reason: None,
+            upstream: Arc::from(""),
+            upstream_us: 0,
+            plugin: String::new(),
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! Where configurations come from, and how one is put in force: all of it or nothing.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use tidegate_control_client::{
+    Blobs, Handler, SpecUpdate, Subscriber, SubscriberConfig, Subscription, TableUpdate,
+    api::{PurgeEvent, PurgeTarget, TableOp},
+};
+use tidegate_route::links::{Filter, Op};
+use tidegate_snapshot::Problem;
+use tidegate_spec::{PluginModule, Spec, read};
+use tidegate_store::{Purge, PurgeKind};
+use tidegate_telemetry::{Counter, Gauge, Phase};
+
+use crate::{
+    Edge,
+    config::EdgeConfig,
+    running::{Modules, Running},
+};
+
+/// How often a spec file is looked at.
+const FILE_POLL_MS: u64 = 300;
+/// How often link tables learn how fresh they are.
+const CONFIRM_MS: u64 = 100;
+/// The pushed tables that an edge watches.
+const TABLES: [&str; 1] = ["links"];
+
+impl Edge {
+    /// Puts a spec in force: compiled, plugins loaded, then swapped in. Requests under way keep
+    /// the configuration they began with.
+    ///
+    /// # Errors
+    /// Every problem; then nothing has changed.
+    pub async fn apply(
+        self: &Arc<Self>,
+        spec: Arc<Spec>,
+        revision: u64,
+        base: PathBuf,
+        modules: Modules,
+    ) -> Result<(), Vec<Problem>> {
+        let edge = self.clone();
+        let prepare = move || Running::prepare(&edge.node, &spec, revision, &base, &modules);
+        let prepared = tokio::task::spawn_blocking(prepare).await;
+        let running = prepared.unwrap_or_else(|error| {
+            Err(vec![Problem::new("", format!("the configuration could not be prepared: {error}"))])
+        });
+        match running {
+            Ok(running) => {
+                Counter::ConfigApplied.inc();
+                Gauge::ConfigRevision.set(revision as i64);
+                Gauge::PluginsLoaded.set(running.snapshot.plugins.len() as i64);
+                tracing::info!(revision, hash = running.snapshot.hash, "configuration in force");
+                self.node.running.store(Arc::new(running));
+                Ok(())
+            }
+            Err(problems) => {
+                Counter::ConfigRejected.inc();
+                for problem in &problems {
+                    tracing::error!(revision, %problem, "configuration refused");
+                }
+                Err(problems)
+            }
+        }
+    }
+}
+
+// === a spec file ===
+
+/// Reads a spec file and puts it in force.
+pub(crate) async fn load_file(
+    edge: &Arc<Edge>,
+    path: &Path,
+    revision: u64,
+) -> Result<(), Vec<Problem>> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        vec![Problem::new("", format!("cannot read {}: {error}", path.display()))]
+    })?;
+    let spec = read(&text).inspect_err(|problems| {
+        Counter::ConfigRejected.inc();
+        for problem in problems {
+            tracing::error!(file = %path.display(), %problem, "configuration refused");
+        }
+    })?;
+    let base = path.parent().unwrap_or(Path::new(".")).to_path_buf();
+    edge.apply(Arc::new(spec), revision, base, Modules::new()).await
+}
+
+/// Follows a spec file: each change is a new revision. Looking at the file beats being told about
+/// it where editors, links and network file systems are involved.
+pub(crate) async fn follow_file(edge: Arc<Edge>, path: PathBuf) {
+    let mut revision = 1;
+    let mut seen = stamp(&path);
+    loop {
+        tokio::time::sleep(Duration::from_millis(FILE_POLL_MS)).await;
+        let now = stamp(&path);
+        if now.is_some() && now != seen {
+            seen = now;
+            revision += 1;
+            // Problems are in the log; what ran before goes on.
+            let _ = load_file(&edge, &path, revision).await;
+        }
+    }
+}
+
+fn stamp(path: &Path) -> Option<(SystemTime, u64)> {
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((metadata.modified().ok()?, metadata.len()))
+}
+
+// === a control plane ===
+
+/// Takes what the control plane sends.
+pub(crate) struct ControlPlane {
+    edge: Arc<Edge>,
+    blobs: Blobs,
+}
+
+/// Subscribes; returns when the last confirmed configuration, if there is one, is in force.
+pub(crate) async fn subscribe(
+    edge: &Arc<Edge>,
+    config: &EdgeConfig,
+    url: &str,
+    token: &str,
+    reached_at: String,
+) -> Result<Subscription, tidegate_control_client::ClientError> {
+    let mut settings = SubscriberConfig::new(url, token, &config.name, &config.data);
+    settings.tables = TABLES.map(str::to_owned).to_vec();
+    settings.labels.clone_from(&config.labels);
+    settings.version = env!("CARGO_PKG_VERSION").to_owned();
+    settings.reached_at = Some(reached_at);
+    let subscriber = Subscriber::new(settings)?;
+    let handler = ControlPlane { edge: edge.clone(), blobs: subscriber.blobs() };
+    let subscription = subscriber.start(Arc::new(handler)).await;
+    let freshness = subscription.freshness();
+    tokio::spawn(confirm(edge.clone(), freshness));
+    Ok(subscription)
+}
+
+/// Tells the link tables up to when they are known to be complete: only then may a filter say that
+/// a code does not exist.
+async fn confirm(edge: Arc<Edge>, freshness: tidegate_control_client::Freshness) {
+    loop {
+        tokio::time::sleep(Duration::from_millis(CONFIRM_MS)).await;
+        for (name, table) in edge.node.link_tables.all() {
+            if let Some(lag) = freshness.table(&name).lag() {
+                let now_us = edge.node.clock.now().mono_us;
+                let then_us = now_us.saturating_sub(lag.as_micros() as u64);
+                table.confirm(table.state().seq, then_us);
+            }
+        }
+    }
+}
+
+impl Handler for ControlPlane {
+    async fn on_spec(&self, update: SpecUpdate) -> Result<(), Vec<Problem>> {
+        let modules = self.fetch_modules(&update.spec).await?;
+        self.edge.apply(update.spec, update.revision, PathBuf::from("."), modules).await
+    }
+
+    async fn on_table(&self, update: TableUpdate) -> Result<(), String> {
+        Counter::TableUpdates.inc();
+        let table = self.edge.node.link_tables.table(&update.table);
+        if update.reset {
+            table.reset();
+        }
+        if let Some(base) = &update.base {
+            let bytes = tokio::fs::read(base).await.map_err(|error| error.to_string())?;
+            let filter = Filter::from_bytes(&bytes).map_err(|error| error.to_string())?;
+            table.replace(filter);
+        }
+        let ops: Vec<_> = update.ops.iter().filter_map(op).collect();
+        let after = update.seq - (update.ops.len() as u64).min(update.seq);
+        table.apply(after, update.seq, &ops).map_err(|gap| gap.to_string())
+    }
+
+    async fn on_purge(&self, purge: PurgeEvent) {
+        Counter::Purges.inc();
+        for target in &purge.targets {
+            self.edge.purge(target, purge.soft);
+        }
+    }
+
+    fn stats(&self) -> BTreeMap<String, f64> {
+        let figures = [
+            ("requests_total", Counter::RequestsTotal.value() as f64),
+            ("errors_total", Phase::Fault.value() as f64),
+            ("hits_total", Phase::Hit.value() as f64),
+            ("misses_total", Phase::Miss.value() as f64),
+            ("plugin_traps_total", Counter::PluginFailures.value() as f64),
+            ("cache_bytes", self.edge.node.store.stats().bytes as f64),
+        ];
+        figures.map(|(name, value)| (name.to_owned(), value)).into()
+    }
+}
+
+impl ControlPlane {
+    async fn fetch_modules(&self, spec: &Spec) -> Result<Modules, Vec<Problem>> {
+        let mut modules = Modules::new();
+        let mut problems = Vec::new();
+        for (at, plugin) in spec.plugins.iter().enumerate() {
+            let PluginModule::Sha256(hash) = &plugin.module else { continue };
+            match self.blobs.bytes(hash).await {
+                Ok(bytes) => drop(modules.insert(hash.clone(), Arc::from(&bytes[..]))),
+                Err(error) => problems.push(Problem::new(
+                    format!("plugins[{at}].module"),
+                    format!("the module could not be fetched: {error}"),
+                )),
+            }
+        }
+        if problems.is_empty() { Ok(modules) } else { Err(problems) }
+    }
+}
+
+impl Edge {
+    /// Carries out one target of a purge on this node. When it returns, nothing stored before is
+    /// served any more.
+    pub fn purge(&self, target: &PurgeTarget, soft: bool) {
+        let purge = match target {
+            PurgeTarget::Url(url) => Purge::Url(url.clone()),
+            PurgeTarget::Tag(tag) => Purge::Tag(tidegate_cache::TagId::new(tag.as_bytes())),
+            PurgeTarget::Prefix(prefix) => Purge::Prefix(prefix.clone()),
+            PurgeTarget::Host(host) => Purge::Host(host.clone()),
+            PurgeTarget::All(_) => Purge::Everything,
+        };
+        let now_ms = self.node.clock.now().unix_us / 1000;
+        let kind = if soft { PurgeKind::Soft { now_ms } } else { PurgeKind::Hard };
+        self.node.store.purge(&purge, kind);
+    }
+}
+
+/// `domain/code`; whatever the operation was, what is known of the code is forgotten.
+fn op(op: &TableOp) -> Option<Op<'_>> {
+    let (domain, code) = op.key.split_once('/')?;
+    Some(Op { domain, code })
+}

@@ -1,0 +1,269 @@
+//! Starting a node and ending it.
+
+use std::{
+    io,
+    net::SocketAddr,
+    path::Path,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use arc_swap::ArcSwap;
+use tidegate_cache::KeySeed;
+use tidegate_limit::{Secret, Table as LimitTable};
+use tidegate_route::links;
+use tidegate_snapshot::Problem;
+use tidegate_spec::Spec;
+use tidegate_store::Store;
+use tidegate_telemetry::{AccessLog, Gauge};
+use tidegate_upstream::{Upstreams, UpstreamsConfig};
+use tidegate_wasm::HostConfig;
+use tokio::{runtime::Runtime, sync::watch};
+
+use crate::{
+    Edge, EdgeConfig, Source, admin,
+    dispatch::Calls,
+    listen,
+    node::{LinkTables, Node},
+    running::{Modules, Running},
+    single_flight::SingleFlight,
+    source,
+};
+
+/// How often a draining node looks whether its connections are gone.
+const DRAIN_POLL_MS: u64 = 50;
+
+/// A running node. Dropping it lets the node run on; [`Handle::shutdown`] ends it.
+pub struct Handle {
+    edge: Arc<Edge>,
+    addresses: Vec<SocketAddr>,
+    admin: Option<SocketAddr>,
+    stop: watch::Sender<bool>,
+    workers: Vec<JoinHandle<()>>,
+    background: Runtime,
+}
+
+/// Why a node did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address could not be bound, a folder not be made, a thread not be started.
+    #[error("{what}: {error}")]
+    Io {
+        /// What was tried.
+        what: String,
+        /// Why it failed.
+        error: io::Error,
+    },
+    /// The configuration has problems.
+    #[error("the configuration has {} problem(s):\n{}", .0.len(), lines(.0))]
+    Problems(Vec<Problem>),
+    /// The control plane's address or token cannot be used.
+    #[error("control plane: {0}")]
+    ControlPlane(#[from] tidegate_control_client::ClientError),
+    /// The plugin host could not be started.
+    #[error("plugin host: {0}")]
+    Plugins(#[from] tidegate_wasm::HostError),
+}
+
+// === impl Edge ===
+
+impl Edge {
+    /// Starts a node: addresses bound, configuration in force if one is at hand, workers running.
+    ///
+    /// # Errors
+    /// What kept it from starting. A control plane out of reach is no error: the node starts from
+    /// what it has on disk and goes on trying.
+    pub fn start(config: EdgeConfig) -> Result<Handle, StartError> {
+        make_folder(&config.data)?;
+        let background = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("tidegate-node")
+            .enable_all()
+            .build()
+            .map_err(|error| StartError::Io { what: "starting the runtime".into(), error })?;
+        let edge = Arc::new(Self {
+            node: node(&config)?,
+            draining: AtomicBool::new(false),
+            drain: config.drain,
+            subscription: OnceLock::new(),
+        });
+        let threads = config.threads.max(1);
+        let (addresses, sockets) = listen::bind(&config.listen, threads).map_err(|error| {
+            StartError::Io { what: format!("listening on {:?}", config.listen), error }
+        })?;
+        let admin = background.block_on(start_admin(&edge, config.admin))?;
+        background.block_on(configure(&edge, &config, &addresses))?;
+        let (stop, shutdown) = watch::channel(false);
+        let workers = sockets
+            .into_iter()
+            .enumerate()
+            .map(|(index, sockets)| {
+                listen::spawn_worker(index, edge.clone(), sockets, shutdown.clone())
+                    .map_err(|error| StartError::Io { what: "starting a worker".into(), error })
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Handle { edge, addresses, admin, stop, workers, background })
+    }
+
+    /// Waits until every connection is gone or the drain deadline has passed.
+    pub(crate) async fn drained(&self) {
+        let deadline = Instant::now() + self.drain;
+        while Gauge::ConnectionsOpen.value() > 0 && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(DRAIN_POLL_MS)).await;
+        }
+    }
+}
+
+// === impl Handle ===
+
+impl Handle {
+    /// Where clients connect; as configured, with ports filled in.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Where the admin pages are.
+    #[must_use]
+    pub fn admin(&self) -> Option<SocketAddr> {
+        self.admin
+    }
+
+    /// The node, for tests and embedders.
+    #[must_use]
+    pub fn edge(&self) -> &Arc<Edge> {
+        &self.edge
+    }
+
+    /// The revision in force; 0 before the first.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.edge.node.running.load().snapshot.revision
+    }
+
+    /// The Prometheus text.
+    #[must_use]
+    pub fn metrics(&self) -> String {
+        admin::metrics(&self.edge)
+    }
+
+    /// Puts a spec in force.
+    ///
+    /// # Errors
+    /// Every problem; then nothing has changed.
+    pub fn apply(&self, spec: Spec, revision: u64, base: &Path) -> Result<(), Vec<Problem>> {
+        let apply = self.edge.apply(Arc::new(spec), revision, base.to_path_buf(), Modules::new());
+        self.background.block_on(apply)
+    }
+
+    /// Ends the node: no new connections, open requests go on until the drain deadline, idle
+    /// connections close.
+    pub fn shutdown(self) {
+        self.edge.draining.store(true, Relaxed);
+        Gauge::Draining.set(1);
+        let _ = self.stop.send(true);
+        for worker in self.workers {
+            let _ = worker.join();
+        }
+        self.edge.node.access_log.flush();
+        self.background.shutdown_timeout(Duration::from_secs(1));
+    }
+}
+
+// === parts ===
+
+fn node(config: &EdgeConfig) -> Result<Node, StartError> {
+    let access_log = match &config.access_log {
+        None => AccessLog::off(),
+        Some(settings) => AccessLog::start(settings)
+            .map_err(|error| StartError::Io { what: "opening the access log".into(), error })?,
+    };
+    let calls = Arc::new(Calls::default());
+    let code_cache = config.data.join("compiled");
+    make_folder(&code_cache)?;
+    let plugins = tidegate_wasm::Host::new(HostConfig {
+        workers: config.threads.max(1),
+        code_cache: Some(code_cache),
+        dispatcher: calls.clone(),
+        ..HostConfig::default()
+    })?;
+    let upstreams = Upstreams::new(UpstreamsConfig {
+        workers: config.threads.max(1),
+        ..UpstreamsConfig::default()
+    });
+    calls.through(upstreams.clone());
+    let limits = links::Limits { hot_bytes_max: config.links_bytes, ..links::Limits::default() };
+    let seed = KeySeed::new(random()?);
+    Ok(Node {
+        name: config.name.clone(),
+        clock: config.clock.clone(),
+        head_limits: config.head_limits,
+        running: ArcSwap::from_pointee(Running::empty().map_err(StartError::Problems)?),
+        store: Store::new(tidegate_store::Config::new(config.cache_memory_bytes, seed)),
+        limit_table: LimitTable::new(config.limit_keys, Secret::new(random()?)),
+        upstreams,
+        plugins,
+        access_log,
+        link_tables: LinkTables::new(limits),
+        link_questions: SingleFlight::default(),
+    })
+}
+
+async fn start_admin(
+    edge: &Arc<Edge>,
+    address: Option<SocketAddr>,
+) -> Result<Option<SocketAddr>, StartError> {
+    let Some(address) = address else { return Ok(None) };
+    let (address, listener) = admin::bind(address)
+        .await
+        .map_err(|error| StartError::Io { what: format!("admin address {address}"), error })?;
+    tokio::spawn(admin::serve(edge.clone(), listener));
+    Ok(Some(address))
+}
+
+async fn configure(
+    edge: &Arc<Edge>,
+    config: &EdgeConfig,
+    addresses: &[SocketAddr],
+) -> Result<(), StartError> {
+    match &config.source {
+        Source::Spec(spec) => {
+            let apply = edge.apply(Arc::new((**spec).clone()), 1, ".".into(), Modules::new());
+            apply.await.map_err(StartError::Problems)
+        }
+        Source::File(path) => {
+            source::load_file(edge, path, 1).await.map_err(StartError::Problems)?;
+            tokio::spawn(source::follow_file(edge.clone(), path.clone()));
+            Ok(())
+        }
+        Source::ControlPlane { url, token } => {
+            let reached_at =
+                addresses.first().map(|address| format!("http://{address}")).unwrap_or_default();
+            let subscription = source::subscribe(edge, config, url, token, reached_at).await?;
+            let _ = edge.subscription.set(subscription);
+            Ok(())
+        }
+    }
+}
+
+fn make_folder(path: &Path) -> Result<(), StartError> {
+    std::fs::create_dir_all(path)
+        .map_err(|error| StartError::Io { what: format!("making {}", path.display()), error })
+}
+
+fn random() -> Result<[u8; 16], StartError> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| StartError::Io {
+        what: "asking for random bytes".into(),
+        error: io::Error::other(error.to_string()),
+    })?;
+    Ok(bytes)
+}
+
+fn lines(problems: &[Problem]) -> String {
+    problems.iter().map(|problem| format!("  {problem}")).collect::<Vec<_>>().join("\n")
+}

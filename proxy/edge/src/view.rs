@@ -1,0 +1,221 @@
+//! What plugins see of a request, and what they change about it.
+
+use std::{borrow::Cow, net::SocketAddr};
+
+use tidegate_http::{FieldList, Fields, Head, ResponseHead, Version};
+use tidegate_wasm::{Exchange, Map, Value};
+
+/// What plugins changed about a request: from then on this is the request.
+#[derive(Clone, Debug)]
+pub(crate) struct Edits {
+    pub(crate) fields: FieldList,
+    pub(crate) method: Option<String>,
+    /// `path[?query]`.
+    pub(crate) target: Option<String>,
+    pub(crate) authority: Option<String>,
+}
+
+/// Facts about a request that do not stand in its head.
+#[derive(Clone, Copy)]
+pub(crate) struct Surroundings<'v> {
+    pub(crate) client: SocketAddr,
+    pub(crate) site: &'v str,
+    pub(crate) route: &'v str,
+    /// Nanoseconds since 1970.
+    pub(crate) time_ns: i64,
+}
+
+/// One request lent to plugins for the time of a callback.
+pub(crate) struct View<'v> {
+    head: &'v Head<'v>,
+    edits: &'v mut Option<Box<Edits>>,
+    response: Option<&'v mut ResponseHead>,
+    around: Surroundings<'v>,
+}
+
+// === impl Edits ===
+
+impl Edits {
+    fn of(head: &Head<'_>) -> Self {
+        Self { fields: head.to_field_list(), method: None, target: None, authority: None }
+    }
+}
+
+// === impl View ===
+
+impl<'v> View<'v> {
+    pub(crate) fn of_request(
+        head: &'v Head<'v>,
+        edits: &'v mut Option<Box<Edits>>,
+        around: Surroundings<'v>,
+    ) -> Self {
+        Self { head, edits, response: None, around }
+    }
+
+    pub(crate) fn of_response(
+        head: &'v Head<'v>,
+        edits: &'v mut Option<Box<Edits>>,
+        response: &'v mut ResponseHead,
+        around: Surroundings<'v>,
+    ) -> Self {
+        Self { head, edits, response: Some(response), around }
+    }
+
+    fn edit(&mut self) -> &mut Edits {
+        self.edits.get_or_insert_with(|| Box::new(Edits::of(self.head)))
+    }
+
+    fn pseudo(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        let edits = self.edits.as_deref();
+        let text = match name {
+            ":method" => edits
+                .and_then(|e| e.method.as_deref())
+                .map_or(Cow::Borrowed(self.head.method().as_str()), Cow::Borrowed),
+            ":path" => edits
+                .and_then(|e| e.target.as_deref())
+                .map_or(Cow::Borrowed(self.head.target()), Cow::Borrowed),
+            ":authority" => edits
+                .and_then(|e| e.authority.as_deref())
+                .map_or_else(|| self.head.authority(), Cow::Borrowed),
+            ":scheme" => Cow::Borrowed(self.head.scheme().as_str()),
+            _ => return None,
+        };
+        Some(match text {
+            Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+            Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+        })
+    }
+
+    fn set_pseudo(&mut self, name: &str, value: &[u8]) {
+        let Ok(value) = std::str::from_utf8(value).map(str::to_owned) else { return };
+        let edits = self.edit();
+        match name {
+            ":method" => edits.method = Some(value),
+            ":path" if value.starts_with('/') => edits.target = Some(value),
+            ":authority" => edits.authority = Some(value),
+            _ => {}
+        }
+    }
+
+    fn set_status(&mut self, value: &[u8]) {
+        let status = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
+        if let (Some(response), Some(status @ 200..=599)) = (&mut self.response, status) {
+            response.status = status;
+        }
+    }
+
+    fn list(&mut self, map: Map) -> Option<&mut FieldList> {
+        match map {
+            Map::RequestHeaders => Some(&mut self.edit().fields),
+            Map::ResponseHeaders => self.response.as_mut().map(|response| &mut response.fields),
+            Map::RequestTrailers | Map::ResponseTrailers => None,
+        }
+    }
+
+    fn request_fields(&self) -> &dyn Fields {
+        match self.edits.as_deref() {
+            Some(edits) => &edits.fields,
+            None => self.head,
+        }
+    }
+}
+
+impl Exchange for View<'_> {
+    fn has_map(&self, map: Map) -> bool {
+        match map {
+            Map::RequestHeaders => true,
+            Map::ResponseHeaders => self.response.is_some(),
+            Map::RequestTrailers | Map::ResponseTrailers => false,
+        }
+    }
+
+    fn field(&self, map: Map, name: &str) -> Option<Cow<'_, [u8]>> {
+        match map {
+            Map::RequestHeaders if name.starts_with(':') => self.pseudo(name),
+            Map::RequestHeaders => self.request_fields().first(name).map(Cow::Borrowed),
+            Map::ResponseHeaders if name == ":status" => {
+                self.response.as_ref().map(|r| Cow::Owned(r.status.to_string().into_bytes()))
+            }
+            Map::ResponseHeaders => self.response.as_ref()?.fields.value(name).map(Cow::Borrowed),
+            Map::RequestTrailers | Map::ResponseTrailers => None,
+        }
+    }
+
+    fn each_field(&self, map: Map, visit: &mut dyn FnMut(&[u8], &[u8])) {
+        let mut lower = Vec::new();
+        let mut visit_lower = |name: &[u8], value: &[u8]| {
+            lower.clear();
+            lower.extend(name.iter().map(u8::to_ascii_lowercase));
+            visit(&lower, value);
+        };
+        match (map, &self.response) {
+            (Map::RequestHeaders, _) => {
+                for name in [":authority", ":path", ":method", ":scheme"] {
+                    if let Some(value) = self.pseudo(name) {
+                        visit_lower(name.as_bytes(), &value);
+                    }
+                }
+                self.request_fields().each(&mut visit_lower);
+            }
+            (Map::ResponseHeaders, Some(response)) => {
+                visit_lower(b":status", response.status.to_string().as_bytes());
+                response.fields.each(&mut visit_lower);
+            }
+            _ => {}
+        }
+    }
+
+    fn add_field(&mut self, map: Map, name: &str, value: &[u8]) {
+        if name.starts_with(':') {
+            return self.set_field(map, name, value);
+        }
+        if let Some(list) = self.list(map) {
+            // A plugin's odd bytes must not split a line: what cannot be a field is left out.
+            let _ = list.try_push(name, value);
+        }
+    }
+
+    fn set_field(&mut self, map: Map, name: &str, value: &[u8]) {
+        match (name, map) {
+            (":status", Map::ResponseHeaders) => self.set_status(value),
+            (pseudo, Map::RequestHeaders) if pseudo.starts_with(':') => {
+                self.set_pseudo(name, value);
+            }
+            _ => {
+                if let Some(list) = self.list(map) {
+                    list.remove(name);
+                    let _ = list.try_push(name, value);
+                }
+            }
+        }
+    }
+
+    fn remove_field(&mut self, map: Map, name: &str) {
+        if let Some(list) = self.list(map) {
+            list.remove(name);
+        }
+    }
+
+    fn property(&self, path: &str) -> Option<Value<'_>> {
+        let around = &self.around;
+        Some(match path {
+            "source.address" => Value::owned(around.client.to_string()),
+            "source.port" => Value::Uint(around.client.port().into()),
+            "request.protocol" => Value::text(protocol(self.head.version())),
+            "request.time" => Value::Int(around.time_ns),
+            "route_name" | "xds.route_name" => Value::text(around.route),
+            "cluster_name" | "xds.cluster_name" => Value::text(around.site),
+            "connection.mtls" => Value::Bool(false),
+            _ => return None,
+        })
+    }
+}
+
+/// The protocol as access log and plugins name it.
+pub(crate) const fn protocol(version: Version) -> &'static str {
+    match version {
+        Version::Http10 => "HTTP/1.0",
+        Version::Http11 => "HTTP/1.1",
+        Version::Http2 => "HTTP/2",
+    }
+}
