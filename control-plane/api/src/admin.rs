@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::Role;
 
@@ -167,4 +167,25 @@ impl Validation {
     pub fn is_same(&self) -> bool {
         self.changes.is_empty()
     }
+}
+
+/// Which part of the history.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct RevisionsQuery {
+    /// Revisions before this one; 0 begins at the newest.
+    #[serde(default)]
+    pub before: u64,
+}
+
+/// Which part of the audit log.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct AuditQuery {
+    /// Entries before this one; 0 begins at the newest.
+    #[serde(default)]
+    pub before: u64,
+    /// Whether to check every hash of the whole log.
+    #[serde(default)]
+    pub verify: bool,
 }

@@ -109,7 +109,8 @@ impl<H: Handler> SpecLane<H> {
 
     fn confirm(&mut self, saved: Saved) {
         let kept = if self.confirmed.as_ref().is_some_and(|last| last.hash == saved.hash) {
-            Ok(self.last_good.abandon())
+            self.last_good.abandon();
+            Ok(())
         } else {
             self.last_good.confirm()
         };

@@ -1,0 +1,71 @@
+//! The rest of the admin API: audit, tokens, health, figures.
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use tidegate_control_api::{AuditPage, AuditQuery, Token, TokenCreated, TokenNew};
+
+use crate::access::Caller;
+use crate::app::App;
+use crate::faults::Refusal;
+use crate::nodes::{check_name, nodes};
+use crate::tokens::random_secret;
+
+const AUDIT_PAGE: u32 = 100;
+
+/// Reads the audit log, newest first.
+#[utoipa::path(get, path = "/v1/audit", tag = "admin", params(AuditQuery),
+    responses((status = 200, body = AuditPage)))]
+pub(crate) async fn audit(
+    State(app): State<App>,
+    Query(query): Query<AuditQuery>,
+) -> Result<Json<AuditPage>, Refusal> {
+    let entries = app.store.audit_page(query.before, AUDIT_PAGE).await?;
+    let verified = if query.verify { Some(app.store.audit_verify().await?) } else { None };
+    let next = entries.last().map(|entry| entry.seq).filter(|seq| *seq > 1);
+    Ok(Json(AuditPage { entries, verified, next }))
+}
+
+/// Lists named tokens.
+#[utoipa::path(get, path = "/v1/tokens", tag = "admin", responses((status = 200, body = [Token])))]
+pub(crate) async fn tokens(State(app): State<App>) -> Result<Json<Vec<Token>>, Refusal> {
+    Ok(Json(app.store.tokens().await?))
+}
+
+/// Makes a token. Its secret is in this answer and nowhere else.
+#[utoipa::path(post, path = "/v1/tokens", tag = "admin", request_body = TokenNew,
+    responses((status = 201, body = TokenCreated)))]
+pub(crate) async fn token_add(
+    State(app): State<App>,
+    caller: Caller,
+    Json(new): Json<TokenNew>,
+) -> Result<(StatusCode, Json<TokenCreated>), Refusal> {
+    check_name(&new.name)?;
+    let secret = random_secret().map_err(|e| Refusal::bad(e.to_string()))?;
+    app.store.token_add(&new.name, new.role, &secret, &caller.name).await?;
+    Ok((StatusCode::CREATED, Json(TokenCreated { name: new.name, role: new.role, secret })))
+}
+
+/// Ends a token.
+#[utoipa::path(delete, path = "/v1/tokens/{name}", tag = "admin", responses((status = 204)))]
+pub(crate) async fn token_drop(
+    State(app): State<App>,
+    caller: Caller,
+    Path(name): Path<String>,
+) -> Result<StatusCode, Refusal> {
+    app.store.token_drop(&name, &caller.name).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Tells whether the server and its database are there.
+#[utoipa::path(get, path = "/healthz", tag = "admin", responses((status = 200), (status = 503)))]
+pub(crate) async fn healthz(State(app): State<App>) -> Result<&'static str, Refusal> {
+    app.store.heads().await?;
+    Ok("ok\n")
+}
+
+/// Gives the server's own figures as Prometheus text.
+#[utoipa::path(get, path = "/metrics", tag = "admin", responses((status = 200, content_type = "text/plain")))]
+pub(crate) async fn metrics(State(app): State<App>) -> Result<String, Refusal> {
+    Ok(app.metrics.text(&nodes(&app).await?))
+}

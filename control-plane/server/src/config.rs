@@ -1,0 +1,57 @@
+//! Settings of a server.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use tidegate_control_api::Role;
+
+/// Settings of a server.
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Where the database, the blobs and the first tokens are.
+    pub data_dir: PathBuf,
+    /// `sqlite:path` or `postgres://...`; by default `control.db` in the data folder.
+    pub db: Option<String>,
+    /// The file with the first admin's token, made at the first start, readable by its owner alone;
+    /// by default `root.token` in the data folder. Those of nodes and services are beside it in the
+    /// data folder: `node.token`, `service.token`.
+    pub token_file: Option<PathBuf>,
+    /// More tokens that do not come from the database.
+    pub tokens: Vec<StaticToken>,
+}
+
+/// A token from the settings.
+#[derive(Clone)]
+pub struct StaticToken {
+    /// Its name.
+    pub name: String,
+    /// What it may do.
+    pub role: Role,
+    /// What goes after `Authorization: Bearer`.
+    pub secret: String,
+}
+
+impl ServerConfig {
+    /// A server on `listen` with everything in `data_dir`.
+    pub fn new(listen: SocketAddr, data_dir: impl Into<PathBuf>) -> Self {
+        Self { listen, data_dir: data_dir.into(), db: None, token_file: None, tokens: Vec::new() }
+    }
+
+    pub(crate) fn db_address(&self) -> String {
+        let file = || format!("sqlite:{}", self.data_dir.join("control.db").display());
+        self.db.clone().unwrap_or_else(file)
+    }
+}
+
+impl fmt::Debug for StaticToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, role, .. } = self;
+        f.debug_struct("StaticToken")
+            .field("name", name)
+            .field("role", role)
+            .finish_non_exhaustive()
+    }
+}
