@@ -4,8 +4,9 @@
 //! `fuzz/` are two lines each.
 
 use crate::{
-    FieldList, Fields, Framing, H2Parts, HeadLimits, Known, Refusal, Scheme, Version, chunked,
-    date, head_from_h2, normalise_path, parse_authority, parse_head, sf,
+    FieldList, Fields, Framing, H2Parts, HeadLimits, Known, Method, Refusal, ResponseBody, Scheme,
+    Version, chunked, date, head_from_h2, normalise_path, parse_authority, parse_head,
+    parse_response, sf,
 };
 
 /// A fuzz target by name.
@@ -15,6 +16,7 @@ pub type Body = fn(&[u8]);
 pub const ALL: &[(&str, Body)] = &[
     ("head", head),
     ("head_h2", head_h2),
+    ("response", response),
     ("chunked", chunked),
     ("sf", sf),
     ("date", date),
@@ -59,6 +61,21 @@ pub fn head_h2(data: &[u8]) {
     if let Ok(head) = head_from_h2(parts, fields, &LIMITS, Scheme::Https, &mut scratch) {
         checked(&head);
     }
+}
+
+/// The response head: what is taken is written again as the same head, and its end is one end.
+pub fn response(data: &[u8]) {
+    let Ok(Some((head, version, len))) = parse_response(data, &LIMITS) else { return };
+    assert!(data[..len].ends_with(b"\r\n\r\n") && (100..=599).contains(&head.status));
+    let mut wire = Vec::new();
+    head.write_h1(&mut wire);
+    let limits = HeadLimits { head_bytes_max: 16_384, ..LIMITS };
+    let (again, _, all) = parse_response(&wire, &limits)
+        .expect("a written head is not refused")
+        .expect("a written head is complete");
+    assert_eq!((&again, all), (&head, wire.len()));
+    let same = head.body(Method::Get, version) == again.body(Method::Get, version);
+    assert!(same && head.body(Method::Head, version) == Ok(ResponseBody::Empty));
 }
 
 /// The chunked decoder: the same content and the same end, however the bytes are cut.

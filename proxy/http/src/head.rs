@@ -1,8 +1,8 @@
 //! The head of a request, checked and normalised, borrowing the bytes it was read from.
 
-mod diagnose;
-mod framing;
-mod h1;
+pub(crate) mod diagnose;
+pub(crate) mod framing;
+pub(crate) mod h1;
 mod h2;
 mod section;
 

@@ -37,5 +37,5 @@ pub use known::Known;
 pub use method::{Method, Scheme, Version};
 pub use problem::problem;
 pub use refusal::Refusal;
-pub use response::{ResponseHead, reason_phrase, write_status_line};
+pub use response::{ResponseBody, ResponseHead, parse_response, reason_phrase, write_status_line};
 pub use target::{normalise_path, percent_decode};

@@ -6,7 +6,8 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{status} {reason}: {detail}")]
 pub struct Refusal {
-    /// Status code of the answer: 400, 414, 417, 421, 431, 501 or 505.
+    /// Status code of the answer to a request: 400, 414, 417, 421, 431, 501 or 505. When it is an
+    /// origin's response that was refused, the answer is 502 whatever stands here.
     pub status: u16,
     /// The word for telemetry, unique in the table.
     pub reason: &'static str,
@@ -67,6 +68,9 @@ refusals! {
     ENCODING_IN_HTTP10 400 "encoding_in_http10" "Transfer-Encoding in an HTTP/1.0 request";
     CONNECTION_NAMES_FRAMING 400 "connection_names_framing" "Connection names Host or Content-Length";
     EXPECTATION_UNKNOWN 417 "expectation_unknown" "the only expectation met is 100-continue";
+
+    // Responses of an origin (RFC 9112 4).
+    STATUS_LINE 502 "status_line" "the status line is not `version SP status SP [reason] CRLF`";
 
     // Chunked bodies (RFC 9112 7.1).
     CHUNK_SIZE 400 "chunk_size" "a chunk size is not a hexadecimal number of at most 16 digits";

@@ -1,8 +1,12 @@
 //! The head of a response.
 
+mod h1;
+
 use bytes::BufMut;
 
-use crate::FieldList;
+pub use h1::parse_response;
+
+use crate::{FieldList, Fields, Method, Refusal, Version, head::framing};
 
 /// Status and fields of a response.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +15,19 @@ pub struct ResponseHead {
     pub status: u16,
     /// The header section.
     pub fields: FieldList,
+}
+
+/// How the body that follows a response head is delimited (RFC 9112 6.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResponseBody {
+    /// No body follows.
+    Empty,
+    /// Exactly this many bytes follow; fewer are a broken transfer.
+    Length(u64),
+    /// Chunks follow; an end before the last chunk is a broken transfer.
+    Chunked,
+    /// The body ends with the connection; nobody can tell whether it is whole.
+    UntilClose,
 }
 
 impl ResponseHead {
@@ -27,8 +44,41 @@ impl ResponseHead {
     }
 
     /// Whether a response with this status to `method` has no content (RFC 9110 6.4.1).
-    pub fn is_bodiless(&self, method: crate::Method<'_>) -> bool {
-        method == crate::Method::Head || matches!(self.status, 100..=199 | 204 | 304)
+    pub fn is_bodiless(&self, method: Method<'_>) -> bool {
+        method == Method::Head || matches!(self.status, 100..=199 | 204 | 304)
+    }
+
+    /// The length of the body of a response to `method`, received in `version` (RFC 9112 6.3):
+    ///
+    /// 1. HEAD, 1xx, 204, 304: none, whatever the fields say 2. (CONNECT is refused before)
+    /// 3. both fields: refused, not repaired 4. chunked; any other final coding is refused
+    /// 5. invalid Content-Length: refused 6. Content-Length 7. (requests) 8. until close
+    ///
+    /// # Errors
+    /// A [`Refusal`] when another recipient could find another end.
+    pub fn body(&self, method: Method<'_>, version: Version) -> Result<ResponseBody, Refusal> {
+        if self.is_bodiless(method) {
+            return Ok(ResponseBody::Empty);
+        }
+        match (self.only("content-length")?, self.only("transfer-encoding")?) {
+            (Some(_), Some(_)) => Err(Refusal::LENGTH_WITH_ENCODING),
+            (None, Some(_)) if version == Version::Http10 => Err(Refusal::ENCODING_IN_HTTP10),
+            (None, Some(coding)) => {
+                framing::transfer_encoding(coding).map(|_| ResponseBody::Chunked)
+            }
+            (Some(length), None) => framing::content_length(length).map(ResponseBody::Length),
+            // HTTP/2 has an end of its own.
+            (None, None) if version == Version::Http2 => Ok(ResponseBody::Chunked),
+            (None, None) => Ok(ResponseBody::UntilClose),
+        }
+    }
+
+    fn only(&self, name: &str) -> Result<Option<&[u8]>, Refusal> {
+        match self.fields.count(name) {
+            0 | 1 => Ok(self.fields.value(name)),
+            _ if name == "content-length" => Err(Refusal::LENGTH_REPEATED),
+            _ => Err(Refusal::ENCODING_REPEATED),
+        }
     }
 
     /// Appends status line, fields and the empty line.
@@ -110,3 +160,6 @@ pub const fn reason_phrase(status: u16) -> &'static str {
         _ => "",
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -174,6 +174,7 @@ words! {
         EncodingInHttp10 = "encoding_in_http10", "Transfer-Encoding in HTTP/1.0.";
         ConnectionNamesFraming = "connection_names_framing", "Connection names Host or Content-Length.";
         ExpectationUnknown = "expectation_unknown", "An expectation other than 100-continue.";
+        StatusLine = "status_line", "The status line of an origin cannot be read.";
         ChunkSize = "chunk_size", "A chunk size cannot be read.";
         ChunkExtension = "chunk_extension", "A chunk extension is malformed or too long.";
         ChunkEnd = "chunk_end", "Chunk data is not followed by CRLF.";

@@ -15,6 +15,8 @@ const SEEDS: &[&[u8]] = &[
     b"PUT / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n",
     b"OPTIONS * HTTP/1.1\r\nHost: [::1]\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n",
     b"GET\0/a?b\0example.com\0accept\0x\0cookie\0a\0cookie\0b\0te\0trailers",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nVary: a\r\n\r\n",
+    b"HTTP/1.0 204\r\nTransfer-Encoding: chunked\r\nX:\r\n\r\n",
     b"5;a=b\r\nhello\r\n10 ;c\r\n0123456789abcdef\r\n0\r\nX: y\r\nHost: z\r\n\r\n",
     b"a=1;b=\"c\\\"\", d=(1.5 tok);e, f=?0, g=:aGVsbG8=:, h=@1, i=%\"%c3%bc\"",
     b"Sun, 06 Nov 1994 08:49:37 GMT",

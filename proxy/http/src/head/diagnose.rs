@@ -2,15 +2,36 @@
 
 use crate::{Refusal, field_list::is_token};
 
-/// Reads the head again, slowly, for the first thing that is wrong with it.
+/// Reads the head of a request again, slowly, for the first thing that is wrong with it.
 #[cold]
 pub(super) fn refusal(head: &[u8], error: httparse::Error) -> Refusal {
+    let (line, lines) = split(head);
+    match request_line(line, error) {
+        Some(refusal) if error != httparse::Error::TooManyHeaders => refusal,
+        _ => fields_refusal(lines, error),
+    }
+}
+
+/// The same for a response.
+#[cold]
+pub(crate) fn response_refusal(head: &[u8], error: httparse::Error) -> Refusal {
+    let (line, lines) = split(head);
+    match content(line) {
+        Err(refusal) => refusal,
+        Ok(_) => fields_refusal(lines, error),
+    }
+}
+
+fn split(head: &[u8]) -> (&[u8], &[u8]) {
+    head.split_at(memchr::memchr(b'\n', head).map_or(head.len(), |at| at + 1))
+}
+
+fn fields_refusal(lines: &[u8], error: httparse::Error) -> Refusal {
     if error == httparse::Error::TooManyHeaders {
         return Refusal::FIELDS_TOO_MANY;
     }
-    let mut lines = head.split_inclusive(|&b| b == b'\n');
-    let found = request_line(lines.next().unwrap_or_default(), error);
-    found.or_else(|| lines.find_map(field_line)).unwrap_or(match error {
+    let found = lines.split_inclusive(|&b| b == b'\n').find_map(field_line);
+    found.unwrap_or(match error {
         httparse::Error::HeaderName => Refusal::FIELD_NAME,
         httparse::Error::HeaderValue => Refusal::FIELD_VALUE,
         httparse::Error::NewLine => Refusal::BARE_CR,

@@ -19,28 +19,30 @@ pub(super) fn body(section: &Section<'_>, version: Version) -> Result<Framing, R
     match (section.field(Known::ContentLength), section.field(Known::TransferEncoding)) {
         (None, None) => Ok(Framing::Empty),
         (Some(_), Some(_)) => Err(Refusal::LENGTH_WITH_ENCODING),
-        (Some(length), None) => content_length(length),
+        (Some(length), None) => content_length(length).map(|length| match length {
+            0 => Framing::Empty,
+            _ => Framing::Length(length),
+        }),
         // RFC 9112 6.1: a client of HTTP/1.0 cannot know the coding; the framing is faulty.
         (None, Some(_)) if version == Version::Http10 => Err(Refusal::ENCODING_IN_HTTP10),
-        (None, Some(coding)) => transfer_encoding(coding),
+        (None, Some(coding)) => transfer_encoding(coding).map(|()| Framing::Chunked),
     }
 }
 
 /// RFC 9110 8.6: `1*DIGIT`. A list of equal numbers may be accepted or refused; it is refused.
-pub(super) fn content_length(value: &[u8]) -> Result<Framing, Refusal> {
+pub(crate) fn content_length(value: &[u8]) -> Result<u64, Refusal> {
     /// 19 digits always fit 64 bits.
     const DIGITS_MAX: usize = 19;
     if value.is_empty() || value.len() > DIGITS_MAX || !value.iter().all(u8::is_ascii_digit) {
         return Err(Refusal::LENGTH_INVALID);
     }
-    let length = value.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0'));
-    Ok(if length == 0 { Framing::Empty } else { Framing::Length(length) })
+    Ok(value.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0')))
 }
 
 /// RFC 9112 6.1 and 7: codings compare without case; anything but chunked alone is refused.
-fn transfer_encoding(value: &[u8]) -> Result<Framing, Refusal> {
+pub(crate) fn transfer_encoding(value: &[u8]) -> Result<(), Refusal> {
     if value.eq_ignore_ascii_case(b"chunked") {
-        return Ok(Framing::Chunked);
+        return Ok(());
     }
     let is_chunked = |coding: &[u8]| coding.eq_ignore_ascii_case(b"chunked");
     let chunked = value.split(|&b| b == b',').filter(|c| is_chunked(c.trim_ascii())).count();

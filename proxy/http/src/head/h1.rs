@@ -125,15 +125,13 @@ fn fill(
     fields: &[httparse::Header<'_>],
     bytes: &[u8],
 ) -> Result<(), Refusal> {
-    let base = bytes.as_ptr() as usize;
     for field in fields {
-        let name = (field.name.as_ptr() as usize).wrapping_sub(base);
-        let name_end = name + field.name.len();
+        let name = position(field.name.as_bytes(), bytes);
         let value = match field.value {
-            [] => name_end,
-            value => (value.as_ptr() as usize).wrapping_sub(base),
+            [] => name,
+            value => position(value, bytes),
         };
-        if bytes.get(name.wrapping_sub(2)) != Some(&b'\r') {
+        if !follows_crlf(name, bytes) {
             return Err(Refusal::BARE_LF);
         }
         section.push(Line {
@@ -144,6 +142,24 @@ fn fill(
         })?;
     }
     if bytes.ends_with(b"\r\n\r\n") { Ok(()) } else { Err(Refusal::BARE_LF) }
+}
+
+/// Where `part`, which was cut out of `bytes`, begins in them.
+#[inline]
+fn position(part: &[u8], bytes: &[u8]) -> usize {
+    (part.as_ptr() as usize).wrapping_sub(bytes.as_ptr() as usize)
+}
+
+/// `httparse` has seen the LF.
+#[inline]
+fn follows_crlf(at: usize, bytes: &[u8]) -> bool {
+    bytes.get(at.wrapping_sub(2)) == Some(&b'\r')
+}
+
+/// Whether every line of a section that `httparse` has taken ends in CRLF.
+pub(crate) fn lines_end_in_crlf(fields: &[httparse::Header<'_>], bytes: &[u8]) -> bool {
+    let starts = fields.iter().map(|field| position(field.name.as_bytes(), bytes));
+    starts.into_iter().all(|at| follows_crlf(at, bytes)) && bytes.ends_with(b"\r\n\r\n")
 }
 
 /// The forms of RFC 9112 3.2: origin-form, absolute-form with its authority, asterisk-form.
