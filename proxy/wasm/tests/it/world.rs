@@ -13,9 +13,9 @@ use tidegate_wasm::{
 
 /// A request in memory.
 #[derive(Debug, Default)]
-pub struct Request {
-    pub maps: [Option<Vec<(String, Vec<u8>)>>; 4],
-    pub bodies: [Vec<u8>; 2],
+pub(crate) struct Request {
+    pub(crate) maps: [Option<Vec<(String, Vec<u8>)>>; 4],
+    pub(crate) bodies: [Vec<u8>; 2],
 }
 
 fn index(map: Map) -> usize {
@@ -28,7 +28,7 @@ fn index(map: Map) -> usize {
 }
 
 impl Request {
-    pub fn get(path: &str) -> Self {
+    pub(crate) fn get(path: &str) -> Self {
         let mut request = Self::default();
         request.maps[0] = Some(vec![]);
         for (name, value) in [
@@ -42,22 +42,22 @@ impl Request {
         request
     }
 
-    pub fn with(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
         self.add_field(Map::RequestHeaders, name, value.as_bytes());
         self
     }
 
-    pub fn answered(&mut self, status: u16) -> &mut Self {
+    pub(crate) fn answered(&mut self, status: u16) -> &mut Self {
         self.maps[2] = Some(vec![(":status".into(), status.to_string().into())]);
         self
     }
 
-    pub fn header(&self, name: &str) -> Option<String> {
+    pub(crate) fn header(&self, name: &str) -> Option<String> {
         let value = self.field(Map::RequestHeaders, name)?;
         Some(String::from_utf8(value.into_owned()).unwrap())
     }
 
-    pub fn body(&self) -> &str {
+    pub(crate) fn body(&self) -> &str {
         std::str::from_utf8(&self.bodies[0]).unwrap()
     }
 }
@@ -114,7 +114,7 @@ impl Exchange for Request {
 
 /// Log lines of plugins.
 #[derive(Default)]
-pub struct Lines(Mutex<Vec<String>>);
+pub(crate) struct Lines(Mutex<Vec<String>>);
 
 impl LogSink for Lines {
     fn line(&self, _plugin: &str, _level: LogLevel, text: &str) {
@@ -123,22 +123,22 @@ impl LogSink for Lines {
 }
 
 impl Lines {
-    pub fn all(&self) -> Vec<String> {
+    pub(crate) fn all(&self) -> Vec<String> {
         self.0.lock().unwrap().clone()
     }
 
-    pub fn clear(&self) {
+    pub(crate) fn clear(&self) {
         self.0.lock().unwrap().clear();
     }
 
     /// Waits until a line appears.
-    pub fn wait_for(&self, text: &str) {
+    pub(crate) fn wait_for(&self, text: &str) {
         wait_until(text, || self.all().iter().any(|line| line == text));
     }
 }
 
 /// Waits for a condition, for ten seconds at most.
-pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(10);
     while !holds() {
         assert!(Instant::now() < deadline, "still waiting for {what}");
@@ -147,27 +147,27 @@ pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 /// A host and what its plugins log.
-pub struct Stage {
-    pub host: Arc<Host>,
-    pub lines: Arc<Lines>,
+pub(crate) struct Stage {
+    pub(crate) host: Arc<Host>,
+    pub(crate) lines: Arc<Lines>,
 }
 
-pub fn stage() -> Stage {
+pub(crate) fn stage() -> Stage {
     stage_with(HostConfig::default())
 }
 
-pub fn stage_with(config: HostConfig) -> Stage {
+pub(crate) fn stage_with(config: HostConfig) -> Stage {
     let lines = Arc::new(Lines::default());
     let host = Host::new(HostConfig { log_sink: Some(lines.clone()), ..config }).unwrap();
     Stage { host, lines }
 }
 
 impl Stage {
-    pub fn load(&self, wat: &str) -> Result<Arc<Plugin>, LoadError> {
+    pub(crate) fn load(&self, wat: &str) -> Result<Arc<Plugin>, LoadError> {
         self.load_with(wat, |_| {})
     }
 
-    pub fn load_with(
+    pub(crate) fn load_with(
         &self,
         wat: &str,
         change: impl FnOnce(&mut PluginConfig),
@@ -177,14 +177,14 @@ impl Stage {
         self.host.load(config)
     }
 
-    pub fn chain(&self, wat: &str) -> Chain {
+    pub(crate) fn chain(&self, wat: &str) -> Chain {
         Chain::new(vec![self.load(wat).unwrap()])
     }
 }
 
 /// A whole module: version 0.2.1, memory, an allocator that only goes up, and helpers to log.
 /// `body` adds imports by `(import ...)` first, then functions.
-pub fn module(imports: &str, body: &str) -> String {
+pub(crate) fn module(imports: &str, body: &str) -> String {
     format!(
         r#"(module
   (import "env" "proxy_log" (func $log (param i32 i32 i32) (result i32)))
