@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use tidegate_http::Fields;
 
+use crate::denial::Reason;
 use crate::request::Request;
 
 #[cfg(test)]
@@ -52,10 +53,47 @@ impl<'r> Rest<'r> {
         Self { carrier: Carrier::Query, path: request.path.into(), query }
     }
 
+    /// Scheme, host, path and what is left of the query.
+    pub(crate) fn url(&self, request: &Request<'_>) -> String {
+        let mut url = request.origin();
+        url.push_str(&self.path);
+        if let Some(query) = &self.query {
+            url.push('?');
+            url.push_str(query);
+        }
+        url
+    }
+
     /// With another path.
     pub(crate) fn at_path(request: &Request<'r>, path: String) -> Self {
         Self { carrier: Carrier::Path, path: path.into(), query: request.query.map(Into::into) }
     }
+}
+
+/// A token in a query parameter, a cookie or a field, in this order.
+pub(crate) fn find<'r>(
+    request: &Request<'r>,
+    names: &Names<'_>,
+) -> Result<(&'r str, Rest<'r>), Reason> {
+    match parameter(request.query, names.parameter) {
+        Err(Twice) => return Err(Reason::TokenMalformed),
+        Ok(Some(token)) => return Ok((token, Rest::without(request, &[names.parameter]))),
+        Ok(None) => {}
+    }
+    if let Some(token) = cookie(request.fields, names.cookie) {
+        let names = vec![names.cookie.to_owned().into()];
+        return Ok((token, Rest::whole(request, Carrier::Cookies(names))));
+    }
+    let name = names.field.ok_or(Reason::TokenMissing)?;
+    let token = header(request.fields, name).ok_or(Reason::TokenMissing)?;
+    Ok((token, Rest::whole(request, Carrier::Header(name.to_owned().into()))))
+}
+
+/// What a token's parameter, cookie and field (lower case) are called.
+pub(crate) struct Names<'n> {
+    pub(crate) parameter: &'n str,
+    pub(crate) cookie: &'n str,
+    pub(crate) field: Option<&'n str>,
 }
 
 /// The raw value of the only query parameter of this name. Twice the same name is an attempt to let

@@ -6,7 +6,10 @@ use std::sync::Arc;
 
 use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
-use ring::signature::{self, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
+use ring::signature::{Ed25519KeyPair, KeyPair};
+
+use crate::der;
+use crate::encode;
 
 #[cfg(test)]
 mod tests;
@@ -55,6 +58,9 @@ pub enum KeyError {
         /// What it needs.
         needs: &'static str,
     },
+    /// A text that is no encoding of bytes.
+    #[error("key {0:?} is neither PEM, hex:..., utf8:... nor base64")]
+    Text(String),
     /// The system gave no random numbers.
     #[error("no random numbers from the system")]
     Random,
@@ -92,6 +98,16 @@ impl Key {
             needs: algorithm.needs(),
         })?;
         Ok(Self { id: id.into(), algorithm, material })
+    }
+
+    /// A key from text: PEM, `hex:...`, `utf8:...` (the bytes of the text itself), or base64 of either
+    /// alphabet.
+    ///
+    /// # Errors
+    /// [`KeyError`] when the text, the id or the bytes do not fit.
+    pub fn from_text(id: &str, algorithm: Algorithm, text: &str) -> Result<Self, KeyError> {
+        let bytes = encode::key_text(text).ok_or_else(|| KeyError::Text(id.to_owned()))?;
+        Self::new(id, algorithm, &bytes)
     }
 
     /// Fresh random bytes for an algorithm that has a secret, to be given to [`Key::new`].
@@ -147,25 +163,6 @@ impl Key {
         }
     }
 
-    /// Whether `mac` is the HMAC-SHA256 of `message` under this key; false for other keys.
-    pub(crate) fn verifies_hmac(&self, message: &[u8], mac: &[u8]) -> bool {
-        match &self.material {
-            Material::Secret { sha256, .. } => hmac::verify(sha256, message, mac).is_ok(),
-            _ => false,
-        }
-    }
-
-    /// Whether `signed` is this key's Ed25519 signature of `message`; false for other keys.
-    pub(crate) fn verifies_ed25519(&self, message: &[u8], signed: &[u8]) -> bool {
-        match &self.material {
-            Material::Ed25519 { public, .. } => {
-                let key = UnparsedPublicKey::new(&signature::ED25519, public);
-                key.verify(message, signed).is_ok()
-            }
-            _ => false,
-        }
-    }
-
     /// HMAC-SHA256 or Ed25519 signature of a message, when the key can sign.
     pub(crate) fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
         match &self.material {
@@ -196,8 +193,8 @@ impl Material {
             Algorithm::Ed25519Public => {
                 (bytes.len() == 32).then(|| Self::Ed25519 { public: bytes.to_vec(), pair: None })?
             }
-            Algorithm::RsaPublic => Self::Rsa(bytes.to_vec()),
-            Algorithm::EcdsaP256Public => Self::EcdsaP256(bytes.to_vec()),
+            Algorithm::RsaPublic => Self::Rsa(der::rsa_public(bytes)?),
+            Algorithm::EcdsaP256Public => Self::EcdsaP256(der::p256_point(bytes)?),
         })
     }
 }

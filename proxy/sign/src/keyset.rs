@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::denial::{Denial, Reason};
+use crate::formats;
 use crate::key::Key;
 use crate::native::Native;
 use crate::request::{Clock, Request};
@@ -18,7 +19,7 @@ pub(crate) const KEYS_MAX: usize = 32;
 pub(crate) const SKEW_SECONDS_MAX: u64 = 300;
 
 /// The words for formats in [`KeysetOptions::formats`].
-pub const FORMATS: &[&str] = &[crate::native::FORMAT];
+pub const FORMATS: &[&str] = formats::WORDS;
 
 /// What a keyset is made from; [`Keyset::new`] checks it.
 #[derive(Debug, Clone, Default)]
@@ -28,7 +29,7 @@ pub struct KeysetOptions {
     /// All accepted keys. The first that can sign is the one that signs; the others verify, so that a
     /// new key is first added, then put first, and the old one is taken away when its tokens are over.
     pub keys: Vec<Key>,
-    /// Accepted formats with their settings; none means the native format.
+    /// Accepted formats (see [`FORMATS`]) with their settings; none means the native format.
     pub formats: Vec<(String, BTreeMap<String, String>)>,
     /// How far the clocks of signers may be off, seconds.
     pub skew_s: u64,
@@ -134,7 +135,10 @@ impl Keyset {
         }
         let formats = match formats.as_slice() {
             [] => vec![Box::new(Native::default()) as Box<dyn Scheme>],
-            some => some.iter().map(|(word, set)| scheme(word, set)).collect::<Result<_, _>>()?,
+            some => some
+                .iter()
+                .map(|(word, set)| formats::build(word, set))
+                .collect::<Result<_, _>>()?,
         };
         Ok(Self { name, keys, formats, skew_s })
     }
@@ -167,11 +171,4 @@ fn check_keys(name: &str, keys: &[Key]) -> Result<(), KeysetError> {
         }
     }
     Ok(())
-}
-
-fn scheme(word: &str, settings: &BTreeMap<String, String>) -> Result<Box<dyn Scheme>, KeysetError> {
-    Ok(match word {
-        crate::native::FORMAT => Box::new(Native::new(settings)?),
-        _ => return Err(KeysetError::Format(word.to_owned())),
-    })
 }

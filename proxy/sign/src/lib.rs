@@ -14,14 +14,20 @@
 //! **Invariant:** secrets appear in no `Debug` output.
 
 mod carry;
+mod crypto;
 mod denial;
+mod der;
 mod encode;
+pub mod formats;
 mod key;
 mod keyset;
 mod mint;
 pub mod native;
 mod request;
 mod scope;
+mod settings;
+#[cfg(test)]
+mod testing;
 mod verified;
 
 pub use carry::{Carrier, cookie_without};

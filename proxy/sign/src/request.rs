@@ -62,3 +62,11 @@ impl Clock {
         self.now_s.saturating_add(self.skew_s) < starts_s
     }
 }
+
+/// A time of exactly ten digits (the years 2001 to 2286). Formats that put it right behind a path need
+/// the fixed length: else `/a/1` until `1700000000` could pass as `/a/` until `11700000000`.
+pub(crate) fn ten_digits(text: &str) -> Option<u64> {
+    let plain =
+        text.len() == 10 && !text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit());
+    if plain { text.parse().ok() } else { None }
+}

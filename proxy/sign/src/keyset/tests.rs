@@ -23,12 +23,12 @@ fn a_keyset_that_cannot_be_used_says_why() {
 #[test]
 fn every_listed_format_can_be_configured() {
     for word in FORMATS {
-        match scheme(word, &BTreeMap::new()) {
+        match formats::build(word, &BTreeMap::new()) {
             Ok(scheme) => assert_eq!(scheme.format(), *word),
             // Some formats have no sensible default for what they sign.
             Err(error) => assert!(matches!(error, KeysetError::Setting { .. }), "{error}"),
         }
         let odd = BTreeMap::from([("no-such-setting".to_owned(), "1".to_owned())]);
-        assert!(scheme(word, &odd).is_err(), "{word}");
+        assert!(formats::build(word, &odd).is_err(), "{word}");
     }
 }

@@ -1,0 +1,68 @@
+//! The formats of others, one file each, verified as their own signers make them.
+//!
+//! | word | format | keys |
+//! |---|---|---|
+//! | `akamai` | Akamai EdgeAuth 2.0 | secret |
+//! | `ats-url-sig` | Apache Traffic Server url_sig | secret |
+//! | `bunny` | BunnyCDN token authentication v2 | secret |
+//! | `cat` | Common Access Token, CTA-5007 | secret, P-256, Ed25519 |
+//! | `cdni` | CDNI URI Signing, RFC 9246 | secret, RSA, P-256, Ed25519 |
+//! | `cloudflare` | Cloudflare timed HMAC | secret |
+//! | `cloudflare-stream` | Cloudflare Stream token in the path | RSA, any of JWT |
+//! | `cloudfront` | Amazon CloudFront signed URLs and cookies | RSA, P-256 |
+//! | `fastly` | Fastly sample token | secret |
+//! | `jwt` | plain JWT (RFC 7519) | secret, RSA, P-256, Ed25519 |
+//! | `media-cdn` | Google Media CDN tokens, URLs, cookies | secret, Ed25519 |
+//! | `ome-signed-policy` | OvenMediaEngine SignedPolicy | secret |
+//! | `secure-link` | nginx secure_link_md5 | secret |
+
+use std::collections::BTreeMap;
+
+use crate::keyset::{KeysetError, Scheme};
+use crate::native;
+
+mod akamai;
+mod ats_url_sig;
+mod bunny;
+mod cloudflare;
+mod cloudfront;
+mod fastly;
+mod media_cdn;
+mod ome_signed_policy;
+mod secure_link;
+
+#[cfg(test)]
+mod tests;
+
+/// The words of all formats.
+pub(crate) const WORDS: &[&str] = &[
+    native::FORMAT,
+    akamai::FORMAT,
+    ats_url_sig::FORMAT,
+    bunny::FORMAT,
+    cloudflare::FORMAT,
+    cloudfront::FORMAT,
+    fastly::FORMAT,
+    media_cdn::FORMAT,
+    ome_signed_policy::FORMAT,
+    secure_link::FORMAT,
+];
+
+type Settings = BTreeMap<String, String>;
+
+/// The format of a word.
+pub(crate) fn build(word: &str, settings: &Settings) -> Result<Box<dyn Scheme>, KeysetError> {
+    Ok(match word {
+        native::FORMAT => Box::new(native::Native::new(settings)?),
+        akamai::FORMAT => Box::new(akamai::Akamai::new(settings)?),
+        ats_url_sig::FORMAT => Box::new(ats_url_sig::AtsUrlSig::new(settings)?),
+        bunny::FORMAT => Box::new(bunny::Bunny::new(settings)?),
+        cloudflare::FORMAT => Box::new(cloudflare::Cloudflare::new(settings)?),
+        cloudfront::FORMAT => Box::new(cloudfront::CloudFront::new(settings)?),
+        fastly::FORMAT => Box::new(fastly::Fastly::new(settings)?),
+        media_cdn::FORMAT => Box::new(media_cdn::MediaCdn::new(settings)?),
+        ome_signed_policy::FORMAT => Box::new(ome_signed_policy::OmeSignedPolicy::new(settings)?),
+        secure_link::FORMAT => Box::new(secure_link::SecureLink::new(settings)?),
+        _ => return Err(KeysetError::Format(word.to_owned())),
+    })
+}

@@ -1,0 +1,179 @@
+//! The published vectors, each at a time when it is good, after its end, and changed.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::*;
+use crate::testing::{Call, key, keyset, mutate, secret};
+use crate::{Algorithm, Reason};
+
+const VECTORS: &str = include_str!("../../testdata/token-vectors.json");
+
+fn vectors(scheme: &str) -> Vec<BTreeMap<String, Value>> {
+    let all: Vec<BTreeMap<String, Value>> = serde_json::from_str(VECTORS).expect("JSON");
+    let of: Vec<_> = all.into_iter().filter(|vector| vector["scheme"] == scheme).collect();
+    assert!(!of.is_empty(), "no vectors for {scheme}");
+    of
+}
+
+fn text<'v>(vector: &'v BTreeMap<String, Value>, field: &str) -> &'v str {
+    vector[field].as_str().expect(field)
+}
+
+#[test]
+fn bunny_vectors() {
+    for vector in vectors("bunny") {
+        let keys = keyset("bunny", &[], secret(&format!("utf8:{}", text(&vector, "key"))));
+        let (url, token) = (text(&vector, "url"), text(&vector, "token"));
+        let rest = Call::get(url).verify(&keys, 1_598_024_586).expect(text(&vector, "name"));
+        assert!(rest.1.is_none(), "{rest:?}");
+        assert_eq!(Call::get(url).verify(&keys, 1_598_024_587), Err(Reason::Expired));
+        let make = |changed: &str| Call::get(&url.replace(token, changed));
+        mutate(token, &keys, 1_598_024_586, make);
+    }
+}
+
+#[test]
+fn ats_url_sig_vector() {
+    for vector in vectors("ats_url_sig") {
+        let name = format!("utf8:{}", text(&vector, "key"));
+        let keys = || vec![key("key2", Algorithm::HmacSha256, &name)];
+        let keys = keyset("ats-url-sig", &[], keys());
+        let signature = text(&vector, "signature");
+        let url = format!("http://{}", text(&vector, "message"));
+        let make = |mac: &str| Call::get(&format!("{url}{mac}"));
+        mutate(signature, &keys, 1_453_846_937, make);
+        assert_eq!(make(signature).verify(&keys, 1_453_846_938), Err(Reason::Expired));
+        let elsewhere = make(signature).from("1.2.3.5").verify(&keys, 1_453_846_937);
+        assert_eq!(elsewhere, Err(Reason::ClientMismatch));
+    }
+}
+
+#[test]
+fn ome_signed_policy_vector() {
+    for vector in vectors("ome_signedpolicy") {
+        let keys =
+            keyset("ome-signed-policy", &[], secret(&format!("utf8:{}", text(&vector, "key"))));
+        let (url, signature) = (text(&vector, "url"), text(&vector, "signature"));
+        let make = |mac: &str| Call::get(&format!("{url}&signature={mac}"));
+        mutate(signature, &keys, 1_399_720, make);
+        assert_eq!(make(signature).verify(&keys, 1_399_722), Err(Reason::Expired));
+    }
+}
+
+#[test]
+fn nginx_secure_link_vector() {
+    for vector in vectors("nginx_secure_link") {
+        let token = text(&vector, "md5_b64url");
+        for (template, bytes) in [
+            ("$secure_link_expires$uri$remote_addr $secret", "utf8:secret"),
+            ("${secure_link_expires}${uri}${remote_addr} secret", "utf8:unused"),
+        ] {
+            let keys = keyset("secure-link", &[("template", template)], secret(bytes));
+            let make = |md5: &str| {
+                Call::get(&format!("http://h/s/link?md5={md5}&expires=2147483647"))
+                    .from("127.0.0.1")
+            };
+            mutate(token, &keys, 2_147_483_646, make);
+            assert_eq!(make(token).verify(&keys, 2_147_483_647), Err(Reason::Expired));
+        }
+    }
+}
+
+#[test]
+fn media_cdn_token_vectors() {
+    for vector in vectors("google_media_cdn_token") {
+        let hmac = key("h", Algorithm::HmacSha256, text(&vector, "hmac_key_b64url"));
+        let public = key("e", Algorithm::Ed25519Public, text(&vector, "ed25519_pub_b64url"));
+        let seed = key("s", Algorithm::Ed25519, text(&vector, "ed25519_seed_b64url"));
+        assert_eq!(seed.ed25519_public(), public.ed25519_public());
+        let keys = keyset("media-cdn", &[], vec![hmac, public]);
+        let fields = text(&vector, "token_fields");
+        for (name, field) in
+            [("hmac", "hmac_sha1"), ("hmac", "hmac_sha256"), ("Signature", "ed25519_sig")]
+        {
+            let token = format!("{fields}~{name}={}", text(&vector, field));
+            let make = |token: &str| {
+                Call::get(&format!("http://10.20.30.40/example.m3u8?edge-cache-token={token}"))
+            };
+            mutate(&token, &keys, 1_663_070_399, make);
+            assert_eq!(make(&token).verify(&keys, 1_663_070_400), Err(Reason::Expired));
+            let mut elsewhere = make(&token);
+            elsewhere.host = "10.20.30.41".into();
+            elsewhere.path = "/other.m3u8".into();
+            assert!(elsewhere.verify(&keys, 1_663_070_399).is_err());
+        }
+    }
+}
+
+#[test]
+fn media_cdn_url_and_cookie_vectors() {
+    let urls = vectors("google_media_cdn_url");
+    let seed = text(&urls[0], "ed25519_seed_b64");
+    let keys = || keyset("media-cdn", &[], vec![key("my-key", Algorithm::Ed25519, seed)]);
+    let (base, query) = text(&urls[0], "url").split_once('?').expect("a query");
+    let make = |query: &str| Call::get(&format!("{base}?{query}"));
+    assert_eq!(make(query).verify(&keys(), 1_650_848_399), Ok(("/".into(), None)));
+    assert_eq!(make(query).verify(&keys(), 1_650_848_400), Err(Reason::Expired));
+    mutate(query.trim_end_matches('='), &keys(), 1_650_848_399, make);
+
+    let cookies = vectors("google_media_cdn_cookie");
+    let cookie = text(&cookies[0], "cookie");
+    let make = |cookie: &str| Call::get("http://www.example.com/foo/1.ts").with("cookie", cookie);
+    assert_eq!(make(cookie).verify(&keys(), 1_650_848_400), Err(Reason::Expired));
+    mutate(cookie.trim_end_matches('='), &keys(), 1_650_848_399, make);
+    let elsewhere = Call::get("http://www.example.com/bar/1.ts").with("cookie", cookie);
+    assert_eq!(elsewhere.verify(&keys(), 1_650_848_399), Err(Reason::ScopeMismatch));
+}
+
+#[test]
+fn akamai_vectors() {
+    for vector in vectors("akamai_edgeauth2") {
+        let key = format!("hex:{}", text(&vector, "key_hex"));
+        let keys = keyset("akamai", &[], secret(&key));
+        let token = text(&vector, "token");
+        let make =
+            |token: &str| Call::get(&format!("https://h/video/master.m3u8?__token__={token}"));
+        mutate(token, &keys, 1_700_000_000, make);
+        assert_eq!(make(token).verify(&keys, 1_699_999_999), Err(Reason::NotYetValid));
+        assert_eq!(make(token).verify(&keys, 1_700_003_600), Err(Reason::Expired));
+        let escaped = token.replace('~', "%7E").replace('=', "%3D");
+        assert!(make(&escaped).verify(&keys, 1_700_000_000).is_ok());
+    }
+}
+
+/// Every format that can be built without a choice of the operator's, or with the plainest one.
+fn every_format() -> Vec<crate::Keyset> {
+    let keys = || {
+        vec![
+            key("k1", Algorithm::HmacSha256, "utf8:secret"),
+            key("e1", Algorithm::Ed25519, &format!("hex:{}", "07".repeat(32))),
+        ]
+    };
+    let with = |word: &str| match word {
+        "cloudflare" => keyset(word, &[("ttl", "60")], keys()),
+        "secure-link" => keyset(word, &[("template", "$uri$secret")], keys()),
+        _ => keyset(word, &[], keys()),
+    };
+    WORDS.iter().map(|word| with(word)).collect()
+}
+
+proptest! {
+    /// Nothing that anybody can send makes a parser panic, or passes.
+    #[test]
+    fn any_request_is_survived(
+        path in "/([\\PC]{0,12}/)?(edge-cache-token|bcdn_token|tg|URISigningPackage)?=?[\\PC]{0,40}",
+        query in "((token|tg|S|A|P|K|E|C|md5|expires|verify|policy|signature|Signature|KeyName|Expires|cat|__token__|edge-cache-token|Policy|Key-Pair-Id|URISigningPackage)=[\\PC]{0,20}&){0,7}",
+        cookie in "([a-zA-Z-]{0,20}=[ -~]{0,30}; ){0,3}",
+    ) {
+        let mut call = Call::get("https://h/");
+        call.path = path;
+        call.query = Some(query);
+        let call = call.with("cookie", &cookie).with("authorization", "Bearer x.y.z");
+        for keyset in every_format() {
+            prop_assert!(call.verify(&keyset, 1_700_000_000).is_err());
+        }
+    }
+}
