@@ -84,14 +84,18 @@ fn bracketed(bytes: &[u8], scheme: Scheme) -> Result<Authority<'_>, Refusal> {
 fn parse_port(text: &[u8], scheme: Scheme) -> Result<Option<u16>, Refusal> {
     const DIGITS_MAX: usize = 5;
     let Some((colon, digits)) = text.split_first() else { return Ok(None) };
-    if *colon != b':' || digits.len() > DIGITS_MAX || !digits.iter().all(u8::is_ascii_digit) {
+    if *colon != b':' || digits.len() > DIGITS_MAX {
         return Err(Refusal::HOST_INVALID);
     }
-    if digits.is_empty() {
-        return Ok(None);
+    let mut port = 0;
+    for digit in digits {
+        match digit.wrapping_sub(b'0') {
+            digit @ 0..=9 => port = port * 10 + u32::from(digit),
+            _ => return Err(Refusal::HOST_INVALID),
+        }
     }
-    let port = digits.iter().fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0'));
     match u16::try_from(port) {
+        _ if digits.is_empty() => Ok(None),
         Ok(0) | Err(_) => Err(Refusal::HOST_INVALID),
         Ok(port) => Ok((port != scheme.default_port()).then_some(port)),
     }

@@ -51,26 +51,19 @@ pub fn percent_decode(text: &str) -> Option<Cow<'_, str>> {
 #[inline]
 pub(crate) fn normalise(target: &str) -> Result<Target<'_>, Refusal> {
     let bytes = target.as_bytes();
-    let mut seen = 0;
-    let mut path_len = bytes.len();
-    for (at, &b) in bytes.iter().enumerate() {
-        let class = CLASS[usize::from(b)];
-        if class != 0 {
-            if class == QUESTION {
-                path_len = at;
-                break;
-            }
-            // A dot matters only at the start of a segment.
-            if class != DOT || bytes.get(at.wrapping_sub(1)) == Some(&b'/') {
-                seen |= class;
-            }
-        }
+    let all = classes(bytes);
+    let path_len = match all & QUESTION {
+        0 => bytes.len(),
+        _ => memchr::memchr(b'?', bytes).unwrap_or(bytes.len()),
+    };
+    if all & !(QUESTION | DOT) == 0 && (all & DOT == 0 || !has_dot_segment(&bytes[..path_len])) {
+        return Ok(Target { text: Cow::Borrowed(target), path_len });
     }
-    let in_query = bytes[path_len..].iter().fold(0, |seen, &b| seen | CLASS[usize::from(b)]);
-    if seen & (NEVER | NOT_IN_PATH) != 0 || in_query & NEVER != 0 {
+    let in_path = classes(&bytes[..path_len]);
+    if all & NEVER != 0 || in_path & NOT_IN_PATH != 0 {
         return Err(Refusal::TARGET_BYTES);
     }
-    if seen == 0 {
+    if in_path & (ENCODE | PERCENT) == 0 && !has_dot_segment(&bytes[..path_len]) {
         return Ok(Target { text: Cow::Borrowed(target), path_len });
     }
     rewrite(&target[..path_len], &target[path_len..])
@@ -129,6 +122,24 @@ const CLASS: [u8; 256] = {
     }
     table
 };
+
+/// What kinds of bytes there are, eight at a step.
+#[inline]
+fn classes(bytes: &[u8]) -> u8 {
+    let class = |b: u8| CLASS[usize::from(b)];
+    let (chunks, rest) = bytes.as_chunks::<8>();
+    let in_chunks = chunks.iter().fold(0, |seen, chunk| {
+        let [a, b, c, d, e, f, g, h] = chunk.map(class);
+        seen | (a | b) | (c | d) | (e | f) | (g | h)
+    });
+    rest.iter().fold(in_chunks, |seen, &b| seen | class(b))
+}
+
+/// Whether a segment begins with a dot: such as do not turn out as dot segments are rare.
+#[inline]
+fn has_dot_segment(path: &[u8]) -> bool {
+    memchr::memchr_iter(b'.', path).any(|at| path.get(at.wrapping_sub(1)) == Some(&b'/'))
+}
 
 #[cold]
 fn rewrite<'a>(path: &str, query: &str) -> Result<Target<'a>, Refusal> {

@@ -58,6 +58,17 @@ fn a_record_is_one_json_line() {
 }
 
 #[test]
+fn both_families_of_addresses_are_written() {
+    let log = Log::new(1, 1 << 20);
+    for client in ["192.0.2.10", "0.0.0.0", "255.255.255.255", "::ffff:192.0.2.1", "2001:db8::"] {
+        let client: IpAddr = client.parse().unwrap();
+        log.log.write(&AccessRecord { client, ..record() });
+        let lines = log.lines("access.log");
+        assert_eq!(lines[lines.len() - 1]["client"], client.to_string());
+    }
+}
+
+#[test]
 fn sampling_keeps_what_is_remarkable() {
     let log = Log::new(10, 1 << 20);
     for _ in 0..100 {
