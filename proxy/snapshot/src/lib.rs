@@ -15,6 +15,7 @@
 mod compile;
 mod describe;
 mod edits;
+pub mod fuzz;
 mod material;
 mod rewrite;
 mod snapshot;

@@ -69,7 +69,7 @@ impl Reader {
     /// Opens a map with these keys and no others; an unknown or repeated key is a problem.
     pub fn open(&mut self, node: &Node, known: &[&str], what: &str) {
         let Kind::Map(entries) = &node.kind else {
-            return self.expected(node, &format!("a map: {what}"));
+            return self.expected(node, what);
         };
         self.repeated(entries);
         for (key, value) in entries.iter().filter(|(key, _)| !known.contains(&key.as_str())) {

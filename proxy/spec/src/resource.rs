@@ -18,7 +18,7 @@ macro_rules! resource {
             fn read(node: &$crate::tree::Node, reader: &mut $crate::reader::Reader) -> Self {
                 $(let long = $crate::resource::long_form(node, $short);
                 let node = long.as_ref().unwrap_or(node);)?
-                reader.open(node, &[$($crate::resource::key_of!($field $($key)?)),*], stringify!($name));
+                reader.open(node, &[$($crate::resource::key_of!($field $($key)?)),*], $crate::resource::map_form!($($short)?));
                 let value = Self {
                     $($field: reader.field(node, $crate::resource::key_of!($field $($key)?), $crate::resource::default_of!($ty $(, $default)?)),)*
                 };
@@ -180,6 +180,16 @@ macro_rules! key_of {
     };
 }
 
+/// What a map is called when something else was found.
+macro_rules! map_form {
+    () => {
+        "a map"
+    };
+    ($short:literal) => {
+        concat!("text (the ", $short, ") or a map")
+    };
+}
+
 /// The default of a key: as given, or what the type says of absence.
 macro_rules! default_of {
     ($ty:ty) => {
@@ -196,7 +206,7 @@ use crate::problem::{did_you_mean, nearest};
 use crate::reader::{Reader, Step};
 use crate::tree::{Kind, Node};
 
-pub(crate) use {choice, default_of, key_of, resource, words};
+pub(crate) use {choice, default_of, key_of, map_form, resource, words};
 
 /// The map that a bare text stands for.
 pub(crate) fn long_form(node: &Node, short: &str) -> Option<Node> {

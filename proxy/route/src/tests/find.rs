@@ -4,8 +4,11 @@ use super::{found, router, rules};
 use crate::router::shadowed;
 use crate::{HostPattern, HostTwice, Router, SiteId, SiteRules};
 
+/// A request, the rule that takes it, and the parameters.
+type Case<'a> = (&'a str, Option<(u32, &'a [&'a str])>);
+
 /// Checks which rule takes each request.
-fn check(rules: &[&str], requests: &[(&str, Option<(u32, &[&str])>)]) {
+fn check(rules: &[&str], requests: &[Case<'_>]) {
     let router = router(rules);
     for (request, expected) in requests {
         let expected = expected.map(|(route, params)| {
@@ -78,7 +81,7 @@ fn a_route_whose_tests_fail_is_as_if_it_were_not_there() {
 #[test]
 fn of_the_same_path_the_first_that_passes_wins() {
     let rules = ["/x a=1", "/x b=1", "/x"];
-    let requests: [(&str, Option<(u32, &[&str])>); 3] =
+    let requests: [Case<'_>; 3] =
         [("/x a=1 b=1", Some((0, &[]))), ("/x b=1", Some((1, &[]))), ("/x", Some((2, &[])))];
     check(&rules, &requests);
 }
@@ -86,7 +89,7 @@ fn of_the_same_path_the_first_that_passes_wins() {
 #[test]
 fn any_word_can_be_a_method() {
     let rules = ["PURGE /x", "PROPFIND /x"];
-    let requests: [(&str, Option<(u32, &[&str])>); 3] =
+    let requests: [Case<'_>; 3] =
         [("PURGE /x", Some((0, &[]))), ("PROPFIND /x", Some((1, &[]))), ("purge /x", None)];
     check(&rules, &requests);
 }

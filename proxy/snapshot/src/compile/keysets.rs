@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use tidegate_sign::{Algorithm, Keyset, KeysetOptions};
+use tidegate_sign::{Algorithm, KeyError, Keyset, KeysetOptions};
 use tidegate_spec::{Key, KeyMaterial};
 
 use super::Compiler;
@@ -59,7 +59,10 @@ impl Compiler<'_> {
 
     fn key(&mut self, key: &Key, bytes: &[u8], path: &str) -> Option<tidegate_sign::Key> {
         let algorithm: Algorithm = self.ok(path, key.algorithm.as_str().parse())?;
-        self.ok(path, tidegate_sign::Key::new(&key.id, algorithm, bytes))
+        match tidegate_sign::Key::new(&key.id, algorithm, bytes) {
+            Err(error @ KeyError::Id(_)) => self.ok(&format!("{path}.id"), Err(error)),
+            key => self.ok(path, key),
+        }
     }
 
     fn key_twice(&mut self, spec: &tidegate_spec::Keyset, index: usize, path: &str) {
