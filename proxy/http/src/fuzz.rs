@@ -5,8 +5,8 @@
 
 use crate::{
     FieldList, Fields, Framing, H2Parts, HeadLimits, Known, Method, Refusal, ResponseBody, Scheme,
-    Version, chunked, date, head_from_h2, normalise_path, parse_authority, parse_head,
-    parse_response, sf,
+    Version, chunked, date, head_from_h2, head_may_end, normalise_path, parse_authority,
+    parse_head, parse_response, sf,
 };
 
 /// A fuzz target by name.
@@ -16,6 +16,7 @@ pub type Body = fn(&[u8]);
 pub const ALL: &[(&str, Body)] = &[
     ("head", head),
     ("head_h2", head_h2),
+    ("pipeline", pipeline),
     ("response", response),
     ("chunked", chunked),
     ("sf", sf),
@@ -46,6 +47,12 @@ pub fn head(data: &[u8]) {
     assert_eq!(memchr::memmem::find_iter(lines, b"\r\n").count(), head.fields().len() + 2);
     assert_eq!(lines.iter().filter(|b| matches!(b, b'\r' | b'\n')).count() % 2, 0);
     again(&head);
+}
+
+/// A connection: the same requests and the same end, whether the bytes come at once or in pieces.
+pub fn pipeline(data: &[u8]) {
+    let piece = 1 + data.first().map_or(0, |b| usize::from(*b) % 32);
+    assert_eq!(Connection::run(data, data.len().max(1)), Connection::run(data, piece));
 }
 
 /// HTTP/2 parts cut out of the data at each NUL.
@@ -132,6 +139,106 @@ pub fn field_list(data: &[u8]) {
     let lines = memchr::memmem::find_iter(list.wire(), b"\r\n").count();
     assert_eq!(lines, list.len());
     list.each(&mut |name, value| assert!(!name.is_empty() && !value.contains(&b'\n')));
+}
+
+/// Reads requests one after the other as a server does.
+#[derive(Debug, Default)]
+struct Connection {
+    /// Target and body of each request.
+    requests: Vec<(String, Vec<u8>)>,
+    refused: Option<Refusal>,
+    body: Option<Unread>,
+}
+
+#[derive(Debug)]
+enum Unread {
+    Left(u64),
+    Chunks(chunked::Decoder),
+}
+
+impl PartialEq for Connection {
+    /// Which of several broken rules is noticed first may depend on how much had arrived.
+    fn eq(&self, other: &Self) -> bool {
+        self.requests == other.requests
+            && self.refused.is_some() == other.refused.is_some()
+            && self.body.is_some() == other.body.is_some()
+    }
+}
+
+impl Connection {
+    fn run(data: &[u8], piece: usize) -> Self {
+        let mut connection = Self::default();
+        let mut buffer = Vec::new();
+        for piece in data.chunks(piece) {
+            let seen = buffer.len();
+            buffer.extend_from_slice(piece);
+            let full = buffer.len() >= LIMITS.head_bytes_max;
+            let waits = connection.body.is_none() && seen > 0;
+            if waits && !full && !head_may_end(&buffer, seen) {
+                continue;
+            }
+            while let Some(used) = connection.step(&buffer) {
+                buffer.drain(..used);
+            }
+        }
+        // What no end of a head made parse is asked about at the end, as a deadline would.
+        while let Some(used) = connection.step(&buffer) {
+            buffer.drain(..used);
+        }
+        connection
+    }
+
+    /// How many bytes were used, `None` when more are needed or the connection is at its end.
+    fn step(&mut self, buffer: &[u8]) -> Option<usize> {
+        if self.refused.is_some() || buffer.is_empty() {
+            return None;
+        }
+        let used = match &mut self.body {
+            Some(_) => self.read_body(buffer),
+            None => self.read_head(buffer),
+        };
+        used.unwrap_or_else(|refusal| {
+            self.refused = Some(refusal);
+            None
+        })
+    }
+
+    fn read_head(&mut self, buffer: &[u8]) -> Result<Option<usize>, Refusal> {
+        let Some((head, len)) = parse_head(buffer, &LIMITS, Scheme::Http)? else { return Ok(None) };
+        self.requests.push((head.target().to_owned(), Vec::new()));
+        self.body = match head.body() {
+            Framing::Empty => None,
+            Framing::Length(length) => Some(Unread::Left(length)),
+            Framing::Chunked => Some(Unread::Chunks(chunked::Decoder::new())),
+        };
+        Ok(Some(len))
+    }
+
+    fn read_body(&mut self, buffer: &[u8]) -> Result<Option<usize>, Refusal> {
+        let (Some(body), Some((_, content))) = (&mut self.body, self.requests.last_mut()) else {
+            return Ok(None);
+        };
+        let (used, ended) = match body {
+            Unread::Left(left) => {
+                let taken = buffer.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
+                content.extend_from_slice(&buffer[..taken]);
+                *left -= taken as u64;
+                (taken, *left == 0)
+            }
+            Unread::Chunks(decoder) => match decoder.decode(buffer)? {
+                chunked::Step::More { consumed } => (consumed, false),
+                chunked::Step::Data { consumed, data } => {
+                    content.extend_from_slice(&buffer[data]);
+                    (consumed, false)
+                }
+                chunked::Step::End { consumed } => (consumed, true),
+            },
+        };
+        if ended {
+            self.body = None;
+        }
+        Ok(Some(used))
+    }
 }
 
 /// A head that is not complete must not become complete or refused differently with fewer bytes:

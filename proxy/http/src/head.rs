@@ -175,6 +175,14 @@ impl<'a> Head<'a> {
         list
     }
 
+    /// Whether nothing in it had to be allocated.
+    #[cfg(test)]
+    fn is_borrowed(&self) -> bool {
+        self.target.is_borrowed()
+            && matches!(self.authority.host, Cow::Borrowed(_))
+            && !self.section.is_spilled()
+    }
+
     /// A head without lines, target and host, to be filled in place: it is too large to move about.
     #[inline]
     fn blank(bytes: &'a [u8], method: Method<'a>, version: Version, scheme: Scheme) -> Self {

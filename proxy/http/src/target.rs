@@ -90,6 +90,11 @@ impl<'a> Target<'a> {
         self.text.get(self.path_len + 1..)
     }
 
+    #[cfg(test)]
+    pub(crate) const fn is_borrowed(&self) -> bool {
+        matches!(self.text, Cow::Borrowed(_))
+    }
+
     pub(crate) fn into_owned<'b>(self) -> Target<'b> {
         Target { text: Cow::Owned(self.text.into_owned()), path_len: self.path_len }
     }

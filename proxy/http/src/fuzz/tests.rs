@@ -10,6 +10,7 @@ const ROUNDS: u64 = 20_000;
 const SECS_VARIABLE: &str = "TIDEGATE_FUZZ_SECS";
 
 const SEEDS: &[&[u8]] = &[
+    b"POST /1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\nPUT /3 HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nxyGET /4 HTTP/1.0\r\n\r\n",
     b"GET /a/%2e./b?c=d HTTP/1.1\r\nHost: example.com:8080\r\nAccept: */*\r\nCookie: a=b\r\n\r\n",
     b"\r\nPOST http://a/ HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nConnection: close, x\r\n\r\nabc",
     b"PUT / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n",

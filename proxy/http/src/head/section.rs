@@ -61,6 +61,11 @@ impl<'a> Section<'a> {
         self.lines.len()
     }
 
+    #[cfg(test)]
+    pub(super) fn is_spilled(&self) -> bool {
+        self.lines.spilled()
+    }
+
     pub(super) fn bytes_len(&self) -> usize {
         self.bytes.len()
     }

@@ -53,6 +53,16 @@ fn a_browser_request_reads_as_sent() {
 }
 
 #[test]
+fn the_ordinary_request_allocates_nothing() {
+    let lines = "x-some-field: value\r\n".repeat(20);
+    let text = format!("GET /a/b.c?d HTTP/1.1\r\nhost: example.com.:80\r\n{lines}\r\n");
+    let head = accept(&text);
+    assert!(head.is_borrowed());
+    assert!(!accept("GET /./ HTTP/1.1\r\nHost: a\r\n\r\n").is_borrowed());
+    assert!(!accept("GET / HTTP/1.1\r\nHost: A\r\n\r\n").is_borrowed());
+}
+
+#[test]
 fn every_prefix_asks_for_more() {
     let text = b"\r\nPOST /a?b HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nX: y\r\n\r\n";
     for len in 0..text.len() {
