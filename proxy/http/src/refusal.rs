@@ -84,3 +84,6 @@ refusals! {
     H2_CONNECTION_FIELD 400 "h2_connection_field" "a connection-specific field in an HTTP/2 message";
     H2_FIELD_CASE 400 "h2_field_case" "an HTTP/2 field name in upper case";
 }
+
+#[cfg(test)]
+mod tests;
