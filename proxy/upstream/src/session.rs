@@ -148,6 +148,10 @@ impl<D: Downstream> ClientSide<D> {
         let written = self.side()?.finish(trailers).await;
         self.taken(written)?;
         self.plan.progress().finished = true;
+        if self.upgrade == Upgrade::Open {
+            // The server closed: nothing the client still sends can reach it.
+            self.upgrade = Upgrade::ClientDone;
+        }
         Ok(true)
     }
 
