@@ -120,8 +120,25 @@ pub(crate) fn parameters(query: Option<&str>) -> impl Iterator<Item = (&str, &st
 /// The value of the first cookie of this name.
 pub(crate) fn cookie<'r>(fields: &'r dyn Fields, name: &str) -> Option<&'r str> {
     let line = fields.first("cookie")?;
-    let pair = line.split(|&b| b == b';').map(<[u8]>::trim_ascii).find(|p| is_named(p, name))?;
-    std::str::from_utf8(&pair[name.len() + 1..]).ok()
+    crumbs(line, name).next()
+}
+
+/// The values of all cookies of this name, in all lines (HTTP/2 splits them, RFC 9113 8.2.3).
+pub(crate) fn cookies(fields: &dyn Fields, name: &str) -> Vec<String> {
+    let mut values = Vec::new();
+    fields.each(&mut |field, line| {
+        if field.eq_ignore_ascii_case(b"cookie") {
+            values.extend(crumbs(line, name).map(str::to_owned));
+        }
+    });
+    values
+}
+
+fn crumbs<'l>(line: &'l [u8], name: &str) -> impl Iterator<Item = &'l str> {
+    let pairs = line.split(|&b| b == b';').map(<[u8]>::trim_ascii);
+    pairs
+        .filter(move |pair| is_named(pair, name))
+        .filter_map(move |pair| std::str::from_utf8(&pair[name.len() + 1..]).ok())
 }
 
 /// The value of the first field of this name (lower case).

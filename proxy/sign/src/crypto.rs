@@ -72,13 +72,7 @@ pub(crate) fn verifies(key: &Key, method: Method, message: &[u8], signed: &[u8])
     }
 }
 
-/// HMAC of a message in pieces; `None` for a key without a secret.
-pub(crate) fn hmac_sign(key: &Key, method: Method, message: &[u8]) -> Option<Vec<u8>> {
-    let key = hmac::Key::new(hash(method)?, key.secret()?);
-    Some(hmac::sign(&key, message).as_ref().to_vec())
-}
-
-fn hash(method: Method) -> Option<hmac::Algorithm> {
+pub(crate) fn hash(method: Method) -> Option<hmac::Algorithm> {
     Some(match method {
         // The older formats prescribe it; a MAC does not rest on collisions.
         Method::HmacSha1 => hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,

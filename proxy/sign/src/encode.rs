@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use base64::Engine;
 use base64::alphabet;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 const EITHER: GeneralPurposeConfig =
@@ -39,16 +39,6 @@ pub(crate) fn base64url_exact<const N: usize>(text: &str) -> Option<[u8; N]> {
 
 pub(crate) fn to_base64url(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
-}
-
-/// With padding.
-#[cfg(test)]
-pub(crate) fn to_base64url_padded(bytes: &[u8]) -> String {
-    URL_SAFE.encode(bytes)
-}
-
-pub(crate) fn to_base64(bytes: &[u8]) -> String {
-    STANDARD.encode(bytes)
 }
 
 /// Hex of lower case; upper case would be a second spelling of the same token.

@@ -24,9 +24,13 @@ use crate::native;
 mod akamai;
 mod ats_url_sig;
 mod bunny;
+mod cat;
+mod cdni;
 mod cloudflare;
+mod cloudflare_stream;
 mod cloudfront;
 mod fastly;
+mod jwt;
 mod media_cdn;
 mod ome_signed_policy;
 mod secure_link;
@@ -40,9 +44,13 @@ pub(crate) const WORDS: &[&str] = &[
     akamai::FORMAT,
     ats_url_sig::FORMAT,
     bunny::FORMAT,
+    cat::FORMAT,
+    cdni::FORMAT,
     cloudflare::FORMAT,
+    cloudflare_stream::FORMAT,
     cloudfront::FORMAT,
     fastly::FORMAT,
+    jwt::FORMAT,
     media_cdn::FORMAT,
     ome_signed_policy::FORMAT,
     secure_link::FORMAT,
@@ -57,6 +65,10 @@ pub(crate) fn build(word: &str, settings: &Settings) -> Result<Box<dyn Scheme>, 
         akamai::FORMAT => Box::new(akamai::Akamai::new(settings)?),
         ats_url_sig::FORMAT => Box::new(ats_url_sig::AtsUrlSig::new(settings)?),
         bunny::FORMAT => Box::new(bunny::Bunny::new(settings)?),
+        cat::FORMAT => Box::new(cat::Cat::new(settings)?),
+        cdni::FORMAT => Box::new(cdni::Cdni::new(settings)?),
+        cloudflare_stream::FORMAT => Box::new(cloudflare_stream::CloudflareStream::new(settings)?),
+        jwt::FORMAT => Box::new(jwt::Jwt::new(settings)?),
         cloudflare::FORMAT => Box::new(cloudflare::Cloudflare::new(settings)?),
         cloudfront::FORMAT => Box::new(cloudfront::CloudFront::new(settings)?),
         fastly::FORMAT => Box::new(fastly::Fastly::new(settings)?),

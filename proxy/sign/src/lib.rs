@@ -14,11 +14,13 @@
 //! **Invariant:** secrets appear in no `Debug` output.
 
 mod carry;
+mod cbor;
 mod crypto;
 mod denial;
 mod der;
 mod encode;
 pub mod formats;
+mod jose;
 mod key;
 mod keyset;
 mod mint;

@@ -1,7 +1,11 @@
 //! Requests for the tests of the formats.
 
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+use ring::hmac;
 use tidegate_http::FieldList;
 
+use crate::crypto::{Method, hash};
 use crate::{Algorithm, Denial, Key, Keyset, KeysetOptions, Reason, Request, verify};
 
 /// A request that owns its parts.
@@ -118,4 +122,18 @@ pub(crate) fn mutate(token: &str, keyset: &Keyset, now_s: u64, make: impl Fn(&st
             assert!(make(&token).verify(keyset, now_s).is_err(), "{token}");
         }
     }
+}
+
+pub(crate) fn hmac_sign(key: &Key, method: Method, message: &[u8]) -> Option<Vec<u8>> {
+    let key = hmac::Key::new(hash(method)?, key.secret()?);
+    Some(hmac::sign(&key, message).as_ref().to_vec())
+}
+
+pub(crate) fn to_base64(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
+}
+
+/// With padding.
+pub(crate) fn to_base64url_padded(bytes: &[u8]) -> String {
+    URL_SAFE.encode(bytes)
 }

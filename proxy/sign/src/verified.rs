@@ -18,10 +18,14 @@ pub struct Grant {
     pub expires_s: Option<u64>,
     /// The session it was made for.
     pub session: Option<Box<str>>,
+    /// The token's own id, by which its uses can be counted.
+    pub token_id: Option<Box<str>>,
     /// How often it may be used; the caller counts.
     pub uses_max: Option<u32>,
     /// The subject or user it was made for.
     pub subject: Option<Box<str>>,
+    /// The next token, as a `Set-Cookie` value that the answer must carry.
+    pub set_cookie: Option<Box<str>>,
 }
 
 /// A request whose token was verified, without the token.
@@ -42,6 +46,8 @@ impl Grant {
             session: None,
             uses_max: None,
             subject: None,
+            token_id: None,
+            set_cookie: None,
         }
     }
 }

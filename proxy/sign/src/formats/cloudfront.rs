@@ -157,9 +157,9 @@ impl Policy {
     /// Reads verified bytes. A condition that is not known could be a restriction, so it is refused.
     fn read(bytes: &[u8]) -> Result<Self, Reason> {
         let json: Value = serde_json::from_slice(bytes).map_err(|_| Reason::TokenMalformed)?;
-        let statement = match json.get("Statement").and_then(Value::as_array).map(Vec::as_slice) {
-            Some([statement]) => statement,
-            _ => return Err(Reason::TokenMalformed),
+        let statements = json.get("Statement").and_then(Value::as_array);
+        let [statement] = statements.ok_or(Reason::TokenMalformed)?.as_slice() else {
+            return Err(Reason::TokenMalformed);
         };
         let resource = statement.get("Resource").map(text).transpose()?.map(str::to_owned);
         let mut policy = Self { resource, ..Self::default() };

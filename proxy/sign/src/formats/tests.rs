@@ -27,7 +27,7 @@ fn bunny_vectors() {
     for vector in vectors("bunny") {
         let keys = keyset("bunny", &[], secret(&format!("utf8:{}", text(&vector, "key"))));
         let (url, token) = (text(&vector, "url"), text(&vector, "token"));
-        let rest = Call::get(url).verify(&keys, 1_598_024_586).expect(text(&vector, "name"));
+        let rest = Call::get(url).verify(&keys, 1_598_024_586).expect("good");
         assert!(rest.1.is_none(), "{rest:?}");
         assert_eq!(Call::get(url).verify(&keys, 1_598_024_587), Err(Reason::Expired));
         let make = |changed: &str| Call::get(&url.replace(token, changed));
@@ -141,6 +141,52 @@ fn akamai_vectors() {
         assert_eq!(make(token).verify(&keys, 1_700_003_600), Err(Reason::Expired));
         let escaped = token.replace('~', "%7E").replace('=', "%3D");
         assert!(make(&escaped).verify(&keys, 1_700_000_000).is_ok());
+    }
+}
+
+#[test]
+fn cdni_vectors() {
+    let all = vectors("cdni_uri_signing");
+    let key = all[0]["jwk"]["k"].as_str().expect("a key");
+    let keys = keyset("cdni", &[("issuer", "issuer")], secret(key));
+    let token = text(&all[0], "jwt");
+    let make = |token: &str| Call::get(&format!("http://h/a?URISigningPackage={token}&x=1"));
+    let good = make(token).verify(&keys, 1_923_056_083);
+    assert_eq!(good, Ok(("/a".into(), Some("x=1".into()))));
+    assert_eq!(make(token).verify(&keys, 1_923_056_084), Err(Reason::Expired));
+    mutate(token, &keys, 1_923_056_083, make);
+
+    let (uri, container) = (text(&all[1], "uri"), text(&all[1], "cdniuc"));
+    let claims = format!(r#"{{"cdniuc":"{container}"}}"#);
+    let claims = crate::jose::Claims(serde_json::from_str(&claims).expect("JSON"));
+    let signer = secret("utf8:0123456789abcdef");
+    let token = crate::jose::sign(&claims, &signer[0]).expect("a secret");
+    let keys = keyset("cdni", &[], signer);
+    let at = |uri: &str| Call::get(&format!("{uri}?URISigningPackage={token}")).verify(&keys, 0);
+    assert!(at(uri).is_ok());
+    assert_eq!(at(&format!("{uri}/")), Err(Reason::ScopeMismatch));
+    assert_eq!(at(&uri.replace("http:", "https:")), Err(Reason::ScopeMismatch));
+}
+
+#[test]
+fn cat_vectors() {
+    for vector in vectors("cta_cat") {
+        let hex = format!("hex:{}", text(&vector, "key_hex"));
+        let keys = vec![key(text(&vector, "kid"), Algorithm::HmacSha256, &hex)];
+        let keys = keyset("cat", &[], keys);
+        let token = text(&vector, "token");
+        let make = |token: &str| Call::get(&format!("https://h/a?cat={token}"));
+        // These tokens have a beginning and no end.
+        let now_s = 1_742_300_000;
+        assert_eq!(make(token).verify(&keys, 1_741_900_000), Err(Reason::NotYetValid));
+        // The key id stands outside of what is signed; without it any key of the set may have signed.
+        let signed_from = 40;
+        let (free, signed) = token.split_at(signed_from);
+        mutate(signed, &keys, now_s, |signed| make(&format!("{free}{signed}")));
+        let field = Call::get("https://h/a").with("CTA-Common-Access-Token", token);
+        assert!(field.verify(&keys, now_s).is_ok());
+        let cookie = format!("CTA-Common-Access-Token={token}");
+        assert!(Call::get("https://h/a").with("cookie", &cookie).verify(&keys, now_s).is_ok());
     }
 }
 

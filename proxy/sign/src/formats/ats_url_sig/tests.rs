@@ -1,8 +1,7 @@
 use super::*;
 use crate::Algorithm;
-use crate::crypto::hmac_sign;
 use crate::encode::to_hex;
-use crate::testing::{Call, key, keyset};
+use crate::testing::{Call, hmac_sign, key, keyset};
 
 fn call(signed: &str, url: &str, query: &str) -> Call {
     let key = key("1", Algorithm::HmacSha256, "utf8:secret");

@@ -1,7 +1,5 @@
 use super::*;
-use crate::crypto::hmac_sign;
-use crate::encode::to_base64;
-use crate::testing::{Call, keyset, mutate, secret};
+use crate::testing::{Call, hmac_sign, keyset, mutate, secret, to_base64};
 
 fn token(message: &str) -> String {
     let key = &secret("utf8:secret")[0];

@@ -1,7 +1,6 @@
 use super::*;
-use crate::crypto::hmac_sign;
 use crate::encode::to_hex;
-use crate::testing::{Call, keyset, mutate, secret};
+use crate::testing::{Call, hmac_sign, keyset, mutate, secret};
 
 const KEY: &str = "iqFPeN2u+Z0Lm5IrsKaOFKRqEU5Gw8ePtaEkHZWuD24=";
 

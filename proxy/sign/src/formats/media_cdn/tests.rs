@@ -1,7 +1,7 @@
 use super::*;
 use crate::Algorithm;
-use crate::encode::{to_base64url, to_base64url_padded};
-use crate::testing::{Call, key, keyset, mutate};
+use crate::encode::to_base64url;
+use crate::testing::{Call, key, keyset, mutate, to_base64url_padded};
 
 const NOW_S: u64 = 1_700_000_000;
 

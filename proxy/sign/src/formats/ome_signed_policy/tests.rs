@@ -1,7 +1,6 @@
 use super::*;
-use crate::crypto::hmac_sign;
 use crate::encode::to_base64url;
-use crate::testing::{Call, keyset, secret};
+use crate::testing::{Call, hmac_sign, keyset, secret};
 
 const NOW_S: u64 = 1_700_000_000;
 

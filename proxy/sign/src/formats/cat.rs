@@ -1,0 +1,418 @@
+//! Common Access Token (CTA-5007): a CWT (RFC 8392) in COSE (RFC 9052), HS256, ES256 or EdDSA.
+//!
+//! Tag 61 around tag 17 (MAC) or 18 (signature). It travels as the field `CTA-Common-Access-Token`, a cookie of
+//! that name, or a query parameter. A claim that restricts and is not understood here makes the token
+//! useless; what only asks for more service (`catr`, `catif`) is passed over.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use regex::RegexBuilder;
+use ring::digest;
+
+use crate::carry::{self, Carrier, Names, Rest};
+use crate::cbor::{self, Value};
+use crate::crypto::{self, Method};
+use crate::denial::Reason;
+use crate::encode::base64url_either;
+use crate::key::Key;
+use crate::keyset::{KeysetError, Scheme};
+use crate::request::{Clock, Request};
+use crate::scope::ClientPrefix;
+use crate::settings::Settings;
+use crate::verified::{Grant, Verified};
+
+#[cfg(test)]
+mod tests;
+
+/// The format's word.
+pub(crate) const FORMAT: &str = "cat";
+
+const FIELD: &str = "cta-common-access-token";
+const COOKIE: &str = "CTA-Common-Access-Token";
+const PARAMETERS: [&str; 3] = ["cat", "CAT", "Common-Access-Token"];
+const TOKEN_BYTES_MAX: usize = 8192;
+const CLAIMS_MAX: usize = 64;
+const PATTERN_BYTES_MAX: usize = 1024;
+const PROGRAM_BYTES_MAX: usize = 256 * 1024;
+
+const TAG_CWT: u64 = 61;
+const TAG_MAC0: u64 = 17;
+const TAG_SIGN1: u64 = 18;
+const HEADER_ALGORITHM: i64 = 1;
+const HEADER_CRITICAL: i64 = 2;
+const HEADER_KEY_ID: i64 = 4;
+
+/// Claims by their labels.
+mod label {
+    pub(super) const ISS: i64 = 1;
+    pub(super) const SUB: i64 = 2;
+    pub(super) const AUD: i64 = 3;
+    pub(super) const EXP: i64 = 4;
+    pub(super) const NBF: i64 = 5;
+    pub(super) const CTI: i64 = 7;
+    pub(super) const CNF: i64 = 8;
+    pub(super) const GEOHASH: i64 = 282;
+    pub(super) const CATREPLAY: i64 = 308;
+    pub(super) const CATPOR: i64 = 309;
+    pub(super) const CATV: i64 = 310;
+    pub(super) const CATNIP: i64 = 311;
+    pub(super) const CATU: i64 = 312;
+    pub(super) const CATM: i64 = 313;
+    pub(super) const CATALPN: i64 = 314;
+    pub(super) const CATH: i64 = 315;
+    pub(super) const CATGEOISO3166: i64 = 316;
+    pub(super) const CATTPK: i64 = 319;
+    pub(super) const CATDPOP: i64 = 321;
+    pub(super) const CATTPRINT: i64 = 324;
+}
+
+/// CAT with its settings: `parameter` (without it the three usual names), `issuer`, `audience`.
+#[derive(Debug)]
+pub(crate) struct Cat {
+    parameter: Option<String>,
+    issuer: Option<String>,
+    audience: Option<String>,
+}
+
+/// The parts of a COSE message that are verified.
+struct Envelope<'t> {
+    method: Method,
+    context: &'static str,
+    protected: &'t [u8],
+    key_id: Option<&'t str>,
+    payload: &'t [u8],
+    signed: &'t [u8],
+}
+
+/// A request against which claims are held.
+struct Target<'q> {
+    request: &'q Request<'q>,
+    query: Option<&'q str>,
+    path: &'q str,
+}
+
+impl Cat {
+    pub(crate) fn new(settings: &BTreeMap<String, String>) -> Result<Self, KeysetError> {
+        let mut settings = Settings::new(FORMAT, settings);
+        let parameter = match settings.optional("parameter") {
+            Some(_) => Some(settings.name("parameter", "")?),
+            None => None,
+        };
+        let issuer = settings.optional("issuer").map(str::to_owned);
+        let audience = settings.optional("audience").map(str::to_owned);
+        settings.done()?;
+        Ok(Self { parameter, issuer, audience })
+    }
+
+    fn find<'r>(&self, request: &Request<'r>) -> Result<(&'r str, Rest<'r>), Reason> {
+        if let Some(token) = carry::header(request.fields, FIELD) {
+            return Ok((token, Rest::whole(request, Carrier::Header(FIELD.into()))));
+        }
+        let one = self.parameter.as_deref().map(|name| [name; 1]);
+        let names = one.as_ref().map_or(&PARAMETERS[..], |one| &one[..]);
+        for parameter in names {
+            match carry::find(request, &Names { parameter, cookie: COOKIE, field: None }) {
+                Err(Reason::TokenMissing) => {}
+                decided => return decided,
+            }
+        }
+        Err(Reason::TokenMissing)
+    }
+
+    fn check_parties(&self, claims: &[(Value<'_>, Value<'_>)]) -> Result<(), Reason> {
+        let is = |value: &Value<'_>, text: &str| value.as_text() == Some(text);
+        let issued = self
+            .issuer
+            .as_ref()
+            .is_none_or(|issuer| claim(claims, label::ISS).is_some_and(|iss| is(iss, issuer)));
+        let meant = self.audience.as_ref().is_none_or(|audience| {
+            let aud = claim(claims, label::AUD);
+            aud.is_some_and(|aud| match aud {
+                Value::Array(several) => several.iter().any(|one| is(one, audience)),
+                one => is(one, audience),
+            })
+        });
+        if issued && meant { Ok(()) } else { Err(Reason::IssuerMismatch) }
+    }
+}
+
+impl Scheme for Cat {
+    fn format(&self) -> &'static str {
+        FORMAT
+    }
+
+    fn verify<'r>(
+        &self,
+        keys: &[Key],
+        request: &Request<'r>,
+        clock: Clock,
+    ) -> Result<Verified<'r>, Reason> {
+        let (text, rest) = self.find(request)?;
+        let bytes = Some(text).filter(|text| text.len() <= TOKEN_BYTES_MAX);
+        let bytes = bytes.and_then(base64url_either).ok_or(Reason::TokenMalformed)?;
+        let token = cbor::read(&bytes).ok_or(Reason::TokenMalformed)?;
+        let envelope = Envelope::read(&token)?;
+        let key = envelope.signer(keys)?;
+        let claims = cbor::read(envelope.payload).ok_or(Reason::TokenMalformed)?;
+        let claims = claims.as_map().filter(|claims| claims.len() <= CLAIMS_MAX);
+        let claims = claims.ok_or(Reason::TokenMalformed)?;
+        let expires_s = check_time(claims, clock)?;
+        self.check_parties(claims)?;
+        let target = Target { request, query: rest.query.as_deref(), path: &rest.path };
+        for (name, value) in claims {
+            target.check(name, value)?;
+        }
+        let mut grant = grant(key, claims);
+        grant.expires_s = expires_s;
+        Ok(Verified::new(grant, rest))
+    }
+}
+
+impl<'t> Envelope<'t> {
+    fn read(token: &Value<'t>) -> Result<Self, Reason> {
+        let inner = match token {
+            Value::Tag(TAG_CWT, inner) => inner,
+            other => other,
+        };
+        let (tag, parts) = match inner {
+            Value::Tag(tag, parts) => (*tag, parts.as_array().ok_or(Reason::TokenMalformed)?),
+            _ => return Err(Reason::TokenMalformed),
+        };
+        let [protected, unprotected, payload, signed] = parts else {
+            return Err(Reason::TokenMalformed);
+        };
+        let bytes = |part: &Value<'t>| part.as_bytes().ok_or(Reason::TokenMalformed);
+        let protected = bytes(protected)?;
+        let header = cbor::read(protected).ok_or(Reason::TokenMalformed)?;
+        let header = header.as_map().ok_or(Reason::TokenMalformed)?;
+        if claim(header, HEADER_CRITICAL).is_some() {
+            return Err(Reason::ClaimUnsupported);
+        }
+        let algorithm = claim(header, HEADER_ALGORITHM).and_then(Value::as_int);
+        let (method, context) = match (tag, algorithm.ok_or(Reason::TokenMalformed)?) {
+            (TAG_MAC0, 5) => (Method::HmacSha256, "MAC0"),
+            (TAG_SIGN1, -7) => (Method::EcdsaFixed, "Signature1"),
+            (TAG_SIGN1, -8) => (Method::Ed25519, "Signature1"),
+            _ => return Err(Reason::KeyUnknown),
+        };
+        let key_id = claim(header, HEADER_KEY_ID)
+            .or_else(|| claim(unprotected.as_map()?, HEADER_KEY_ID))
+            .and_then(Value::as_bytes)
+            .and_then(|id| std::str::from_utf8(id).ok());
+        let (payload, signed) = (bytes(payload)?, bytes(signed)?);
+        Ok(Self { method, context, protected, key_id, payload, signed })
+    }
+
+    /// The bytes under MAC or signature (RFC 9052 4.4, 6.3) are an array of context, protected header,
+    /// no external data, and payload.
+    fn signer<'k>(&self, keys: &'k [Key]) -> Result<&'k Key, Reason> {
+        let mut message = Vec::with_capacity(self.payload.len() + 64);
+        cbor::write_head(4, 4, &mut message);
+        cbor::write_head(3, self.context.len() as u64, &mut message);
+        message.extend_from_slice(self.context.as_bytes());
+        for bytes in [self.protected, &[], self.payload] {
+            cbor::write_head(2, bytes.len() as u64, &mut message);
+            message.extend_from_slice(bytes);
+        }
+        crypto::verify(keys, self.key_id, self.method, &message, self.signed)
+    }
+}
+
+impl Target<'_> {
+    fn check(&self, name: &Value<'_>, value: &Value<'_>) -> Result<(), Reason> {
+        // A claim with a text for its name, or one that came after this was written, says nothing here
+        // (RFC 8392 3: claims that are not understood are ignored).
+        let Value::Int(name) = name else { return Ok(()) };
+        let (holds, otherwise) = match *name {
+            label::CATV => (Some(value.as_int() == Some(1)), Reason::ClaimUnsupported),
+            label::CATU => (self.is_uri(value), Reason::ScopeMismatch),
+            label::CATM => (self.is_method(value), Reason::MethodMismatch),
+            label::CATNIP => (self.is_network(value), Reason::ClientMismatch),
+            label::CATGEOISO3166 => (self.is_country(value), Reason::CountryMismatch),
+            label::CATH => (self.has_fields(value), Reason::ScopeMismatch),
+            label::CNF
+            | label::GEOHASH
+            | label::CATPOR
+            | label::CATALPN
+            | 317
+            | 318
+            | label::CATTPK
+            | label::CATDPOP
+            | label::CATTPRINT => return Err(Reason::ClaimUnsupported),
+            _ => return Ok(()),
+        };
+        match holds {
+            Some(true) => Ok(()),
+            Some(false) => Err(otherwise),
+            None => Err(Reason::TokenMalformed),
+        }
+    }
+
+    fn is_uri(&self, parts: &Value<'_>) -> Option<bool> {
+        for (part, matches) in parts.as_map()? {
+            let texts = self.part(part.as_int()?)?;
+            let mut any = false;
+            for text in texts {
+                any |= all_match(matches, &text)?;
+            }
+            if !any {
+                return Some(false);
+            }
+        }
+        Some(true)
+    }
+
+    /// The spellings of a part of the URI; an extension may be written with its dot or without.
+    fn part(&self, number: i64) -> Option<Vec<String>> {
+        let request = self.request;
+        let (parent, file) = self.path.rsplit_once('/')?;
+        let (stem, extension) = file.rsplit_once('.').unwrap_or((file, ""));
+        let standard = if request.https { 443 } else { 80 };
+        Some(vec![match number {
+            0 => if request.https { "https" } else { "http" }.to_owned(),
+            1 => request.host.to_owned(),
+            2 => request.port.unwrap_or(standard).to_string(),
+            3 => self.path.to_owned(),
+            4 => self.query.unwrap_or_default().to_owned(),
+            5 => parent.to_owned(),
+            6 => file.to_owned(),
+            7 => stem.to_owned(),
+            8 => return Some(vec![extension.to_owned(), format!(".{extension}")]),
+            _ => return None,
+        }])
+    }
+
+    fn is_method(&self, methods: &Value<'_>) -> Option<bool> {
+        Some(methods.as_array()?.iter().any(|m| m.as_text() == Some(self.request.method)))
+    }
+
+    fn is_country(&self, countries: &Value<'_>) -> Option<bool> {
+        Some(
+            countries
+                .as_array()?
+                .iter()
+                .any(|c| c.as_text().is_some_and(|c| Some(c) == self.request.country)),
+        )
+    }
+
+    fn is_network(&self, networks: &Value<'_>) -> Option<bool> {
+        let contains = |network| range(network).is_some_and(|n| n.contains(self.request.client));
+        Some(networks.as_array()?.iter().any(contains))
+    }
+
+    fn has_fields(&self, fields: &Value<'_>) -> Option<bool> {
+        for (name, matches) in fields.as_map()? {
+            let name = name.as_text()?.to_ascii_lowercase();
+            let value = carry::header(self.request.fields, &name);
+            if !value.map_or(Some(false), |value| all_match(matches, value))? {
+                return Some(false);
+            }
+        }
+        Some(true)
+    }
+}
+
+fn check_time(claims: &[(Value<'_>, Value<'_>)], clock: Clock) -> Result<Option<u64>, Reason> {
+    if seconds(claims, label::NBF)?.is_some_and(|starts_s| clock.is_before(starts_s)) {
+        return Err(Reason::NotYetValid);
+    }
+    let expires_s = seconds(claims, label::EXP)?;
+    match expires_s.is_some_and(|expires_s| clock.is_past(expires_s)) {
+        true => Err(Reason::Expired),
+        false => Ok(expires_s),
+    }
+}
+
+fn grant(key: &Key, claims: &[(Value<'_>, Value<'_>)]) -> Grant {
+    let mut grant = Grant::new(FORMAT, key.shared_id());
+    grant.subject = claim(claims, label::SUB).and_then(Value::as_text).map(Into::into);
+    let id = claim(claims, label::CTI).and_then(Value::as_bytes);
+    grant.token_id = id.map(|id| crate::encode::to_hex(id).into());
+    // 1 forbids replay; 0 permits it, and 2 asks only that it be noticed.
+    let replay = claim(claims, label::CATREPLAY).and_then(Value::as_int);
+    grant.uses_max = (replay == Some(1)).then_some(1);
+    grant
+}
+
+fn claim<'c, 't>(claims: &'c [(Value<'t>, Value<'t>)], label: i64) -> Option<&'c Value<'t>> {
+    claims.iter().find(|(name, _)| name.as_int() == Some(label)).map(|(_, value)| value)
+}
+
+fn seconds(claims: &[(Value<'_>, Value<'_>)], label: i64) -> Result<Option<u64>, Reason> {
+    let whole = |value: &Value<'_>| match value {
+        Value::Int(seconds) => u64::try_from(*seconds).ok(),
+        Value::Float(seconds) if (0.0..1e15).contains(seconds) => Some(*seconds as u64),
+        _ => None,
+    };
+    let Some(value) = claim(claims, label) else { return Ok(None) };
+    whole(value).map(Some).ok_or(Reason::TokenMalformed)
+}
+
+/// Whether a text passes every match of a map from kind to value.
+fn all_match(matches: &Value<'_>, text: &str) -> Option<bool> {
+    for (kind, value) in matches.as_map()? {
+        let words = value.as_text();
+        let hash = |algorithm| digest::digest(algorithm, text.as_bytes());
+        let holds = match kind.as_int()? {
+            0 => text == words.map(str::to_owned).or(value.as_int().map(|n| n.to_string()))?,
+            1 => text.starts_with(words?),
+            2 => text.ends_with(words?),
+            3 => text.contains(words?),
+            4 => pattern_matches(value, text)?,
+            -1 => hash(&digest::SHA256).as_ref() == value.as_bytes()?,
+            -2 => hash(&digest::SHA512_256).as_ref() == value.as_bytes()?,
+            _ => return None,
+        };
+        if !holds {
+            return Some(false);
+        }
+    }
+    Some(true)
+}
+
+/// A regular expression, or a list that begins with one; always for the whole of the text.
+fn pattern_matches(value: &Value<'_>, text: &str) -> Option<bool> {
+    let pattern = match value {
+        Value::Array(list) => list.first()?.as_text()?,
+        one => one.as_text()?,
+    };
+    if pattern.len() > PATTERN_BYTES_MAX {
+        return None;
+    }
+    let build = |text: &str| RegexBuilder::new(text).size_limit(PROGRAM_BYTES_MAX).build().ok();
+    build(pattern)?;
+    Some(build(&format!(r"\A(?:{pattern})\z"))?.is_match(text))
+}
+
+/// An address or prefix as RFC 9164 writes it (tag 52 IPv4, 54 IPv6), or as text. Numbers of autonomous
+/// systems match nobody here.
+fn range(value: &Value<'_>) -> Option<ClientPrefix> {
+    let (tag, inner) = match value {
+        Value::Text(text) => return text.parse().ok(),
+        Value::Tag(tag @ (52 | 54), inner) => (*tag, inner.as_ref()),
+        _ => return None,
+    };
+    let (bits, bytes) = match inner {
+        Value::Bytes(bytes) => (None, *bytes),
+        Value::Array(parts) => match parts.as_slice() {
+            [bits, bytes] => (Some(u8::try_from(bits.as_int()?).ok()?), bytes.as_bytes()?),
+            _ => return None,
+        },
+        _ => return None,
+    };
+    let (address, whole) = address(tag, bytes)?;
+    ClientPrefix::new(address, bits.unwrap_or(whole))
+}
+
+/// Trailing zero bytes may be left out (RFC 9164 3.1.2).
+fn address(tag: u64, bytes: &[u8]) -> Option<(IpAddr, u8)> {
+    if tag == 52 {
+        let mut octets = [0; 4];
+        octets.get_mut(..bytes.len())?.copy_from_slice(bytes);
+        return Some((octets.into(), 32));
+    }
+    let mut octets = [0; 16];
+    octets.get_mut(..bytes.len())?.copy_from_slice(bytes);
+    Some((octets.into(), 128))
+}
