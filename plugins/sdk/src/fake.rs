@@ -19,6 +19,7 @@ pub struct FakeWorld {
     body: Vec<u8>,
     now_ms: Cell<u64>,
     kept: RefCell<Kept>,
+    remembered: RefCell<String>,
     lists: BTreeMap<String, BTreeSet<String>>,
 }
 
@@ -41,6 +42,7 @@ impl FakeWorld {
             body: Vec::new(),
             now_ms: Cell::new(1_800_000_000_000),
             kept: RefCell::default(),
+            remembered: RefCell::default(),
             lists: BTreeMap::new(),
         }
     }
@@ -50,6 +52,7 @@ impl FakeWorld {
         let fresh = Self::new(method, target);
         (self.fields, self.status) = (fresh.fields, 0);
         self.response.clear();
+        self.remembered.borrow_mut().clear();
         self.body.clear();
         self
     }
@@ -158,5 +161,13 @@ impl World for FakeWorld {
 
     fn listed(&self, list: &str, value: &str) -> bool {
         self.lists.get(list).is_some_and(|members| members.contains(value))
+    }
+
+    fn remember(&self, text: &str) {
+        *self.remembered.borrow_mut() = text.to_owned();
+    }
+
+    fn recall(&self) -> String {
+        self.remembered.borrow().clone()
     }
 }

@@ -87,7 +87,7 @@ impl<R: Rule> RootContext for Root<R> {
 
     fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
         let running = self.running.clone()?;
-        Some(Box::new(Stream { running, decided: false }))
+        Some(Box::new(Stream { running, decided: false, remembered: RefCell::default() }))
     }
 
     fn get_type(&self) -> Option<ContextType> {
@@ -98,6 +98,7 @@ impl<R: Rule> RootContext for Root<R> {
 struct Stream<R> {
     running: Rc<Running<R>>,
     decided: bool,
+    remembered: RefCell<String>,
 }
 
 impl<R> Context for Stream<R> {}
@@ -123,17 +124,21 @@ impl<R: Rule> HttpContext for Stream<R> {
 
     fn on_http_response_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
         if self.running.rule.phases().response {
-            self.running.rule.observe(&Host { kept: &self.running.kept, body: 0 });
+            self.running.rule.observe(&self.world(0));
         }
         Action::Continue
     }
 }
 
 impl<R: Rule> Stream<R> {
+    fn world(&self, body: usize) -> Host<'_> {
+        Host { kept: &self.running.kept, remembered: &self.remembered, body }
+    }
+
     fn decide(&mut self, body: usize) -> Action {
         self.decided = true;
         let running = &*self.running;
-        match running.rule.decide(&Host { kept: &running.kept, body }) {
+        match running.rule.decide(&self.world(body)) {
             Decision::Allow => Action::Continue,
             decision if running.mode == Mode::Shadow => running.shadow(&decision),
             Decision::Tag { name, value } => running.tag(&name, &value),
@@ -176,6 +181,7 @@ impl<R: Rule> Running<R> {
 /// The world as the host shows it.
 struct Host<'a> {
     kept: &'a RefCell<Kept>,
+    remembered: &'a RefCell<String>,
     body: usize,
 }
 
@@ -240,6 +246,14 @@ impl World for Host<'_> {
         let list_size = (list.len() as u32).to_le_bytes();
         let arguments = pack(&[&list_size, list.as_bytes(), value.as_bytes()]);
         number("tidegate_listed", &arguments) == Some(1)
+    }
+
+    fn remember(&self, text: &str) {
+        *self.remembered.borrow_mut() = text.to_owned();
+    }
+
+    fn recall(&self) -> String {
+        self.remembered.borrow().clone()
     }
 }
 

@@ -11,7 +11,9 @@
 
 mod decision;
 pub mod fake;
+mod form;
 mod kept;
+mod network;
 mod pattern;
 mod rule;
 mod world;
@@ -20,7 +22,9 @@ mod world;
 mod glue;
 
 pub use decision::{Decision, Refusal};
+pub use form::{decoded, field};
 pub use kept::Kept;
+pub use network::Network;
 pub use pattern::Pattern;
 pub use rule::{Mode, Phases, Rule, Settings, settings};
 pub use world::{World, prefix};

@@ -39,6 +39,12 @@ pub trait World {
     /// Whether a list that the host loaded holds a value (an address also by its networks).
     fn listed(&self, list: &str, value: &str) -> bool;
 
+    /// Keeps a text from the decision until the response of the same request.
+    fn remember(&self, text: &str);
+
+    /// The text kept last, empty when there is none.
+    fn recall(&self) -> String;
+
     /// Path without the query, `/` when there is none.
     fn path(&self) -> String {
         let target = self.header(":path").unwrap_or_else(|| "/".into());

@@ -44,7 +44,7 @@ impl Default for HostConfig {
         Self {
             workers: 1,
             code_cache: None,
-            epoch_us: 500,
+            epoch_us: 1_000,
             dispatcher: Arc::new(NoCalls),
             clock: Clock::System,
             random_seed: None,
@@ -174,9 +174,10 @@ pub enum OnFailure {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LimitsConfig {
-    /// Wall clock of one callback in milliseconds.
+    /// Time of one callback in milliseconds: wall clock, and when that is over half as much of the
+    /// processor's, so that a crowded machine fails no innocent callback.
     pub callback_ms_max: u64,
-    /// Wall clock of start and configuration together in milliseconds.
+    /// Time of start and configuration together in milliseconds, likewise.
     pub start_ms_max: u64,
     /// Linear memory of one instance in bytes.
     pub memory_bytes_max: usize,

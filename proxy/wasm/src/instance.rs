@@ -7,6 +7,7 @@ use wasmtime::{InstancePre, Store, TypedFunc, WasmParams, WasmResults};
 use crate::{
     Exchange, HttpAnswer, LoadError, Phases,
     common::Common,
+    deadline,
     error::Failure,
     loan::lend,
     plugin::Shared,
@@ -25,6 +26,7 @@ enum HeadersCall {
 
 type Call1 = Option<TypedFunc<u32, ()>>;
 type BodyCall = Option<TypedFunc<(u32, u32, u32), u32>>;
+type AnswerCall = Option<TypedFunc<(u32, u32, u32, u32, u32), ()>>;
 type TrailersCall = Option<TypedFunc<(u32, u32), u32>>;
 
 /// Callbacks that the module exports.
@@ -38,7 +40,7 @@ struct Exports {
     response_headers: Option<HeadersCall>,
     response_body: BodyCall,
     response_trailers: TrailersCall,
-    http_call_response: Option<TypedFunc<(u32, u32, u32, u32, u32), ()>>,
+    http_call_response: AnswerCall,
     tick: Call1,
     queue_ready: Option<TypedFunc<(u32, u32), ()>>,
     done: Option<TypedFunc<u32, u32>>,
@@ -83,7 +85,21 @@ pub(crate) struct Instance {
     exports: Exports,
     pub(crate) number: u64,
     pub(crate) phases: Phases,
+    limit: Limit,
+}
+
+/// Time limit of a callback.
+#[derive(Clone, Copy)]
+struct Limit {
+    ms: u64,
     epochs: u64,
+}
+
+impl Limit {
+    #[inline]
+    fn begin(&self, store: &mut Store<State>) {
+        deadline::begin(store, self.ms, self.epochs);
+    }
 }
 
 impl Instance {
@@ -96,7 +112,7 @@ impl Instance {
         let number = common.next_instance();
         let mut store = new_store(common, plugin, number);
         let limits = &plugin.config.limits;
-        store.set_epoch_deadline(common.epochs(limits.start_ms_max));
+        deadline::begin(&mut store, limits.start_ms_max, common.epochs(limits.start_ms_max));
         let failed = |error: wasmtime::Error, store: &Store<State>| {
             load_failure(store, Failure::new("instantiate", &error, store.data().guard.refused))
         };
@@ -108,7 +124,10 @@ impl Instance {
             exports,
             number,
             phases: Phases::default(),
-            epochs: common.epochs(limits.callback_ms_max),
+            limit: Limit {
+                ms: limits.callback_ms_max,
+                epochs: common.epochs(limits.callback_ms_max),
+            },
         };
         started.run_start(&instance)?;
         started.configure()?;
@@ -167,8 +186,8 @@ impl Instance {
     ) -> Result<u32, Failure> {
         let context = self.store.data_mut().next_context();
         self.store.data_mut().streams.insert(context, None);
-        let Self { store, exports, epochs, .. } = self;
-        store.set_epoch_deadline(*epochs);
+        let Self { store, exports, limit, .. } = self;
+        limit.begin(store);
         enter(store, exchange, desk, link, context, |store| {
             // Envoy acts for the root while a context is made, but its request is readable.
             match &exports.context_create {
@@ -190,8 +209,8 @@ impl Instance {
         moment: Moment,
     ) -> Result<Reply, Failure> {
         let size = measure(exchange, moment, desk.window);
-        let Self { store, exports, epochs, .. } = self;
-        store.set_epoch_deadline(*epochs);
+        let Self { store, exports, limit, .. } = self;
+        limit.begin(store);
         store.data_mut().outcome = Outcome::default();
         let action = enter(store, exchange, desk, link, context, |store| {
             exports.moment(store, context, moment, size)
@@ -211,8 +230,8 @@ impl Instance {
         number: u32,
         answer: Option<HttpAnswer>,
     ) -> Result<Reply, Failure> {
-        let Self { store, exports, epochs, .. } = self;
-        store.set_epoch_deadline(*epochs);
+        let Self { store, exports, limit, .. } = self;
+        limit.begin(store);
         store.data_mut().outcome = Outcome::default();
         enter(store, exchange, desk, link, context, |store| {
             exports.call_answer(store, context, number, answer)
@@ -232,8 +251,8 @@ impl Instance {
         log: bool,
     ) -> Result<(), Failure> {
         let wants_log = log && self.phases.has(Phases::LOG);
-        let Self { store, exports, epochs, .. } = self;
-        store.set_epoch_deadline(*epochs);
+        let Self { store, exports, limit, .. } = self;
+        limit.begin(store);
         let done = enter(store, exchange, desk, link, context, |store| {
             if wants_log && let Some(log) = &exports.log {
                 call(store, "proxy_on_log", log, context)?;
@@ -304,8 +323,8 @@ impl Instance {
         &mut self,
         run: impl FnOnce(&mut Store<State>, &Exports) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        let Self { store, exports, epochs, .. } = self;
-        store.set_epoch_deadline(*epochs);
+        let Self { store, exports, limit, .. } = self;
+        limit.begin(store);
         let state = store.data_mut();
         (state.current, state.lent_to) = (ROOT, 0);
         state.outcome = Outcome::default();
@@ -348,6 +367,7 @@ pub(crate) fn new_store(common: &Arc<Common>, plugin: &Arc<Shared>, number: u64)
     let state = State::new(common.clone(), plugin.clone(), number);
     let mut store = Store::new(&common.engine, state);
     store.limiter(|state| &mut state.guard);
+    deadline::install(&mut store);
     if common.fuel {
         // Counting only: the epoch ends what runs too long.
         let _ = store.set_fuel(u64::MAX);

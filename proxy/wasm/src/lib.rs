@@ -21,6 +21,7 @@ mod chain;
 mod code;
 mod common;
 mod config;
+mod deadline;
 mod dispatch;
 mod error;
 mod exchange;

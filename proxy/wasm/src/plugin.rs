@@ -135,6 +135,7 @@ pub struct Plugin {
 pub(crate) struct Slot {
     instance: Option<Box<Instance>>,
     /// Replaced for its memory, until its last request has ended.
+    #[expect(clippy::vec_box, reason = "instances are large and move from box to box")]
     draining: Vec<Box<Instance>>,
 }
 

@@ -6,8 +6,8 @@ use hashbrown::{HashMap, HashSet};
 use wasmtime::{Memory, ResourceLimiter, TypedFunc};
 
 use crate::{
-    Exchange, HttpAnswer, LocalResponse, LogLevel, Pairs, Phases, common::Common, loan::Loan,
-    mailbox::Mailbox, metric::Cell, plugin::Shared, random::Random,
+    Exchange, HttpAnswer, LocalResponse, LogLevel, Pairs, Phases, common::Common,
+    deadline::Deadline, loan::Loan, mailbox::Mailbox, metric::Cell, plugin::Shared, random::Random,
 };
 
 /// Context of the plugin itself; every other context belongs to a request.
@@ -32,6 +32,8 @@ pub(crate) struct State {
     pub(crate) allocate: Option<TypedFunc<u32, u32>>,
     /// Refuses growth beyond the limits.
     pub(crate) guard: Guard,
+    /// Time limit of the callback that runs.
+    pub(crate) deadline: Deadline,
     /// The lent request and the context that it belongs to.
     pub(crate) loan: Loan,
     pub(crate) lent_to: u32,
@@ -106,6 +108,7 @@ impl State {
             instance,
             memory: None,
             allocate: None,
+            deadline: Deadline::default(),
             loan: Loan::default(),
             lent_to: 0,
             current: ROOT,

@@ -11,10 +11,13 @@ use tidegate_wasm::{
     PluginConfig, Value,
 };
 
+/// A header section.
+type Section = Vec<(String, Vec<u8>)>;
+
 /// A request in memory.
 #[derive(Debug, Default)]
 pub(crate) struct Request {
-    pub(crate) maps: [Option<Vec<(String, Vec<u8>)>>; 4],
+    pub(crate) maps: [Option<Section>; 4],
     pub(crate) bodies: [Vec<u8>; 2],
 }
 
