@@ -85,6 +85,19 @@ impl AgeSums {
 }
 
 impl LifetimeSource {
+    /// Every source, in the order of preference. A tier keeps the position: new ones go to the end.
+    pub const ALL: [Self; 9] = [
+        Self::Forced,
+        Self::Targeted,
+        Self::Surrogate,
+        Self::SMaxAge,
+        Self::MaxAge,
+        Self::Expires,
+        Self::Policy,
+        Self::Heuristic,
+        Self::None,
+    ];
+
     /// The word used by `explain`.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -24,6 +24,17 @@ impl Vary {
         Some(Self { names, values })
     }
 
+    /// A variant from its fields and values, as [`pairs`](Self::pairs) gave them.
+    pub fn from_pairs(pairs: Vec<(Box<str>, Option<Box<[u8]>>)>) -> Self {
+        let (names, values): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
+        Self { names: names.into(), values: values.into() }
+    }
+
+    /// Each nominated field with the normalised value it must have; `None` when it must be absent.
+    pub fn pairs(&self) -> impl ExactSizeIterator<Item = (&str, Option<&[u8]>)> {
+        self.names.iter().zip(&self.values).map(|(name, value)| (&**name, value.as_deref()))
+    }
+
     /// Whether a request selects this variant: each nominated field has the same normalised value, or is
     /// absent in both (RFC 9111 §4.1).
     pub fn matches(&self, request: &dyn Fields) -> bool {

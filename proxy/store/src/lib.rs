@@ -16,6 +16,7 @@
 
 mod body;
 mod config;
+mod disk;
 mod fill;
 mod flight;
 mod flights;
@@ -29,6 +30,7 @@ mod tier;
 
 pub use body::Body;
 pub use config::Config;
+pub use disk::{DiskConfig, DiskError, DiskStats, DiskTier};
 pub use fill::{Fill, FillStop};
 pub use flight::{FillError, FillHead};
 pub use object::Object;
@@ -36,7 +38,7 @@ pub use purge::{PURGES_MAX, Purge, PurgeKind};
 pub use reader::{Arrival, Reader};
 pub use stats::Stats;
 pub use store::{Flight, Store, Wanted};
-pub use tier::{Recalled, Tier};
+pub use tier::{PurgeRecord, Recalled, Tier};
 
 #[cfg(test)]
 mod tests;

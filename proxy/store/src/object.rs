@@ -56,16 +56,30 @@ const NOT_MODIFIED_FIELDS: [&str; 9] = [
 impl Object {
     /// Makes the stored form: `Age` out (the edge adds its own), `Date` and `Content-Length` in.
     pub(crate) fn new(identity: Identity, meta: Meta, mut fields: FieldList, body: Body) -> Self {
-        let length = body.len();
         fields.remove("age");
         fields.set_if_absent("date", date::format(meta.sums.date_s));
         if has_length(meta.status) {
-            fields.set("content-length", length.to_string());
+            fields.set("content-length", body.len().to_string());
         }
-        let mut head = Vec::with_capacity(32 + fields.wire().len());
+        Self::prepared(identity, meta, fields.wire(), body)
+    }
+
+    /// The stored form back from what [`wire`](Self::wire) gave. `None` when these are no fields.
+    pub(crate) fn from_wire(
+        identity: Identity,
+        meta: Meta,
+        wire: &[u8],
+        body: Body,
+    ) -> Option<Self> {
+        FieldList::from_wire(wire).map(|_| Self::prepared(identity, meta, wire, body))
+    }
+
+    fn prepared(identity: Identity, meta: Meta, wire: &[u8], body: Body) -> Self {
+        let length = body.len();
+        let mut head = Vec::with_capacity(32 + wire.len());
         write_status_line(meta.status, &mut head);
         let status_line_bytes = head.len() as u8;
-        fields.write_h1(&mut head);
+        head.put_slice(wire);
         Self {
             meta,
             key: identity.key,
@@ -104,8 +118,7 @@ impl Object {
 
     /// The same fields as a list, made at the first call.
     pub fn fields(&self) -> &FieldList {
-        let wire = &self.head[usize::from(self.status_line_bytes)..];
-        self.fields.get_or_init(|| FieldList::from_wire(wire).unwrap_or_default())
+        self.fields.get_or_init(|| FieldList::from_wire(self.wire()).unwrap_or_default())
     }
 
     /// The body.
@@ -161,6 +174,16 @@ impl Object {
         head.fields.set("content-type", format!("multipart/byteranges; boundary={boundary}"));
         head.fields.set("content-length", length.to_string());
         (head, pieces)
+    }
+
+    /// The fields as HTTP/1 writes them.
+    pub(crate) fn wire(&self) -> &[u8] {
+        &self.head[usize::from(self.status_line_bytes)..]
+    }
+
+    /// The store's generation when the fetch began.
+    pub(crate) const fn generation(&self) -> u64 {
+        self.generation
     }
 
     /// The same response with new fields after a validation. The body is shared.

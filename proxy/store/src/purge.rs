@@ -10,6 +10,8 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use hashbrown::HashMap;
 use tidegate_cache::{Key, TagId};
 
+use crate::tier::PurgeRecord;
+
 /// Marks that are kept; when there are more the oldest are dropped, and everything that is older than the youngest of
 /// those dropped is gone too. A purge is never lost.
 pub const PURGES_MAX: usize = 65_536;
@@ -91,13 +93,26 @@ impl Purges {
         self.latest.load(Ordering::Acquire)
     }
 
-    pub(crate) fn issue(&self, purge: &Purge, kind: PurgeKind) {
+    /// `keep` gets the number before anybody sees the purge.
+    pub(crate) fn issue(&self, purge: &Purge, kind: PurgeKind, keep: impl FnOnce(u64)) {
         let mut marks = self.write();
         let generation = self.latest() + 1;
+        keep(generation);
         marks.leave(purge, kind, generation);
         marks.shrink();
         // Published last and under the lock: whoever sees the number finds the mark.
         self.latest.store(generation, Ordering::Release);
+    }
+
+    /// Takes back what an earlier process issued; `generation` is the highest that anything kept has.
+    pub(crate) fn restore(&self, records: &[PurgeRecord], generation: u64) {
+        let mut marks = self.write();
+        for record in records {
+            marks.leave(&record.purge, record.kind, record.generation);
+        }
+        marks.shrink();
+        let latest = records.iter().map(|record| record.generation).max().unwrap_or_default();
+        self.latest.store(latest.max(generation), Ordering::Release);
     }
 
     /// What has happened to a subject that was fetched at `generation`, and up to which generation this is so.

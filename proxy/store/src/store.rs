@@ -79,13 +79,18 @@ impl Store {
         Self::with_tier(config, None)
     }
 
-    /// A store with a slower tier behind the one in RAM.
+    /// A store with a slower tier behind the one in RAM, and the purges it remembers. The tier's keys must have been made
+    /// with the seed of `config`.
     pub fn with_tier(config: Config, tier: Option<Arc<dyn Tier>>) -> Self {
         let counters = Arc::new(Counters::default());
+        let purges = Purges::default();
+        if let Some(tier) = &tier {
+            purges.restore(&tier.purges(), tier.generation());
+        }
         Self(Arc::new(Inner {
             ram: ram(&config, CountEvictions(Arc::clone(&counters))),
             flights: Flights::default(),
-            purges: Purges::default(),
+            purges,
             counters,
             alone: Cache::with(
                 ALONE_KEYS_MAX,
@@ -160,12 +165,13 @@ impl Store {
     /// Purges. When it returns no request is answered any more with what was fetched before. Takes the same time
     /// whatever is stored.
     pub fn purge(&self, purge: &Purge, kind: PurgeKind) {
-        self.0.purges.issue(purge, kind);
+        let tier = self.0.tier.as_ref();
+        self.0.purges.issue(purge, kind, |generation| {
+            tier.into_iter().for_each(|tier| tier.purged(purge, kind, generation));
+        });
         if let (Purge::Key(key), PurgeKind::Hard) = (purge, kind) {
             self.0.drop_purged(key);
-            if let Some(tier) = &self.0.tier {
-                tier.forget(*key);
-            }
+            tier.into_iter().for_each(|tier| tier.forget(*key));
         }
     }
 

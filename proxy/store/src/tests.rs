@@ -5,4 +5,4 @@ mod objects;
 mod purges;
 
 mod simulation;
-mod support;
+pub(crate) mod support;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tidegate_cache::Key;
 
 use crate::object::Object;
+use crate::purge::{Purge, PurgeKind};
 
 /// Everything a tier has for a key: its variants, newest first.
 pub type Recalled<'t> = Pin<Box<dyn Future<Output = Vec<Arc<Object>>> + Send + 't>>;
@@ -23,4 +24,28 @@ pub trait Tier: Send + Sync {
 
     /// Forgets a key.
     fn forget(&self, key: Key);
+
+    /// A purge is being issued. A tier that outlives the process keeps it before this returns.
+    fn purged(&self, _purge: &Purge, _kind: PurgeKind, _generation: u64) {}
+
+    /// The purges that what is kept has yet to meet, oldest first.
+    fn purges(&self) -> Vec<PurgeRecord> {
+        Vec::new()
+    }
+
+    /// The highest generation of what is kept.
+    fn generation(&self) -> u64 {
+        0
+    }
+}
+
+/// A purge as a tier keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PurgeRecord {
+    /// What was purged.
+    pub purge: Purge,
+    /// How.
+    pub kind: PurgeKind,
+    /// The store's generation from then on.
+    pub generation: u64,
 }

@@ -14,7 +14,7 @@ fn hosts_and_prefixes_of_urls() {
 fn prefixes_are_bounded() {
     let purges = Purges::default();
     for n in 0..PREFIXES_MAX * 3 {
-        purges.issue(&Purge::Prefix(format!("a/{n}/")), PurgeKind::Hard);
+        purges.issue(&Purge::Prefix(format!("a/{n}/")), PurgeKind::Hard, |_| {});
     }
     assert!(purges.len() <= PREFIXES_MAX);
     let subject = Subject { key: Key::from_u128(1), url: "https://b/", tags: Some(&[]) };

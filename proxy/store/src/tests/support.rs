@@ -8,19 +8,19 @@ use tidegate_http::{FieldList, Method, ResponseHead, Scheme};
 
 use crate::{Arrival, Config, Fill, FillError, Flight, Object, Reader, Store, Wanted};
 
-pub(super) const NOW_MS: u64 = 1_795_219_200_000;
+pub(crate) const NOW_MS: u64 = 1_795_219_200_000;
 const KIB: u64 = 1 << 10;
 
 /// A client's request for a path of `https://a.example`.
 #[derive(Clone)]
-pub(super) struct Ask {
-    pub(super) url: String,
-    pub(super) key: Key,
-    pub(super) fields: FieldList,
-    pub(super) now_ms: u64,
+pub(crate) struct Ask {
+    pub(crate) url: String,
+    pub(crate) key: Key,
+    pub(crate) fields: FieldList,
+    pub(crate) now_ms: u64,
 }
 
-pub(super) fn config() -> Config {
+pub(crate) fn config() -> Config {
     Config {
         ram_bytes: 4096 * KIB,
         object_bytes_max: 256 * KIB,
@@ -31,18 +31,18 @@ pub(super) fn config() -> Config {
     }
 }
 
-pub(super) fn store() -> Store {
+pub(crate) fn store() -> Store {
     Store::new(config())
 }
 
-pub(super) fn fields(text: &str) -> FieldList {
+pub(crate) fn fields(text: &str) -> FieldList {
     text.lines()
         .filter_map(|line| line.trim().split_once(':'))
         .map(|(n, v)| (n, v.trim()))
         .collect()
 }
 
-pub(super) fn ask(store: &Store, path: &str, request: &str) -> Ask {
+pub(crate) fn ask(store: &Store, path: &str, request: &str) -> Ask {
     let fields = fields(request);
     let policy = Policy::default();
     let target = Target {
@@ -58,11 +58,11 @@ pub(super) fn ask(store: &Store, path: &str, request: &str) -> Ask {
 }
 
 impl Ask {
-    pub(super) fn wanted(&self) -> Wanted<'_> {
+    pub(crate) fn wanted(&self) -> Wanted<'_> {
         Wanted { key: self.key, url: &self.url, fields: &self.fields, now_ms: self.now_ms }
     }
 
-    pub(super) fn asked(&self) -> Asked<'_> {
+    pub(crate) fn asked(&self) -> Asked<'_> {
         Asked {
             method: Method::Get,
             fields: &self.fields,
@@ -71,24 +71,24 @@ impl Ask {
         }
     }
 
-    pub(super) fn at(mut self, now_ms: u64) -> Self {
+    pub(crate) fn at(mut self, now_ms: u64) -> Self {
         self.now_ms = now_ms;
         self
     }
 
-    pub(super) fn lookup(&self, store: &Store) -> Result<Arc<Object>, Reason> {
+    pub(crate) fn lookup(&self, store: &Store) -> Result<Arc<Object>, Reason> {
         store.lookup(&self.key, &self.fields)
     }
 
-    pub(super) fn begin(&self, store: &Store) -> Flight {
+    pub(crate) fn begin(&self, store: &Store) -> Flight {
         store.begin(&self.wanted(), None)
     }
 
-    pub(super) fn lead(&self, store: &Store) -> (Fill, Reader) {
+    pub(crate) fn lead(&self, store: &Store) -> (Fill, Reader) {
         lead(self.begin(store))
     }
 
-    pub(super) fn join(&self, store: &Store) -> Reader {
+    pub(crate) fn join(&self, store: &Store) -> Reader {
         match self.begin(store) {
             Flight::Join(reader) => reader,
             other => panic!("not joined: {other:?}"),
@@ -96,7 +96,7 @@ impl Ask {
     }
 
     /// Hands over a head as the cache decides about it.
-    pub(super) fn head(&self, fill: &mut Fill, status: u16, response: &str) -> Reason {
+    pub(crate) fn head(&self, fill: &mut Fill, status: u16, response: &str) -> Reason {
         let response = ResponseHead { status, fields: fields(response) };
         let decision: Decision =
             decide_store(&Policy::default(), &self.asked(), &response, self.now_ms);
@@ -104,7 +104,7 @@ impl Ask {
     }
 
     /// Stores a complete response.
-    pub(super) async fn store(&self, store: &Store, response: &str, body: &str) -> Arc<Object> {
+    pub(crate) async fn store(&self, store: &Store, response: &str, body: &str) -> Arc<Object> {
         let (mut fill, reader) = lead(store.begin_alone(&self.wanted(), None));
         self.head(&mut fill, 200, response);
         drop(reader);
@@ -113,7 +113,7 @@ impl Ask {
     }
 }
 
-pub(super) fn lead(flight: Flight) -> (Fill, Reader) {
+pub(crate) fn lead(flight: Flight) -> (Fill, Reader) {
     match flight {
         Flight::Lead(fill, reader) => (fill, reader),
         other => panic!("does not lead: {other:?}"),
@@ -121,7 +121,7 @@ pub(super) fn lead(flight: Flight) -> (Fill, Reader) {
 }
 
 /// Everything a reader gets, or its error.
-pub(super) async fn read(mut reader: Reader) -> Result<Vec<u8>, FillError> {
+pub(crate) async fn read(mut reader: Reader) -> Result<Vec<u8>, FillError> {
     match reader.head().await? {
         Arrival::Stream(_) => {}
         Arrival::Object(object) => return Ok(bytes_of(&object)),
@@ -134,6 +134,6 @@ pub(super) async fn read(mut reader: Reader) -> Result<Vec<u8>, FillError> {
     Ok(body)
 }
 
-pub(super) fn bytes_of(object: &Object) -> Vec<u8> {
+pub(crate) fn bytes_of(object: &Object) -> Vec<u8> {
     object.body().pieces().concat()
 }
