@@ -4,6 +4,7 @@
 //! that name, or a query parameter. A claim that restricts and is not understood here makes the token
 //! useless; what only asks for more service (`catr`, `catif`) is passed over.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -14,7 +15,7 @@ use crate::carry::{self, Carrier, Names, Rest};
 use crate::cbor::{self, Value};
 use crate::crypto::{self, Method};
 use crate::denial::Reason;
-use crate::encode::base64url_either;
+use crate::encode::{base64url_either, hex, to_hex};
 use crate::key::Key;
 use crate::keyset::{KeysetError, Scheme};
 use crate::request::{Clock, Request};
@@ -81,7 +82,8 @@ struct Envelope<'t> {
     context: &'static str,
     protected: &'t [u8],
     key_id: Option<&'t str>,
-    payload: &'t [u8],
+    /// Usually bytes; the Node package without its CWT tag writes the text of their hex.
+    payload: &'t Value<'t>,
     signed: &'t [u8],
 }
 
@@ -154,7 +156,8 @@ impl Scheme for Cat {
         let token = cbor::read(&bytes).ok_or(Reason::TokenMalformed)?;
         let envelope = Envelope::read(&token)?;
         let key = envelope.signer(keys)?;
-        let claims = cbor::read(envelope.payload).ok_or(Reason::TokenMalformed)?;
+        let payload = envelope.claims().ok_or(Reason::TokenMalformed)?;
+        let claims = cbor::read(&payload).ok_or(Reason::TokenMalformed)?;
         let claims = claims.as_map().filter(|claims| claims.len() <= CLAIMS_MAX);
         let claims = claims.ok_or(Reason::TokenMalformed)?;
         let expires_s = check_time(claims, clock)?;
@@ -170,7 +173,7 @@ impl Scheme for Cat {
 }
 
 impl<'t> Envelope<'t> {
-    fn read(token: &Value<'t>) -> Result<Self, Reason> {
+    fn read(token: &'t Value<'t>) -> Result<Self, Reason> {
         let inner = match token {
             Value::Tag(TAG_CWT, inner) => inner,
             other => other,
@@ -200,23 +203,37 @@ impl<'t> Envelope<'t> {
             .or_else(|| claim(unprotected.as_map()?, HEADER_KEY_ID))
             .and_then(Value::as_bytes)
             .and_then(|id| std::str::from_utf8(id).ok());
-        let (payload, signed) = (bytes(payload)?, bytes(signed)?);
+        let signed = bytes(signed)?;
         Ok(Self { method, context, protected, key_id, payload, signed })
+    }
+
+    fn claims(&self) -> Option<Cow<'t, [u8]>> {
+        match self.payload {
+            Value::Bytes(bytes) => Some(Cow::Borrowed(bytes)),
+            other => hex(other.as_text()?).map(Cow::Owned),
+        }
     }
 
     /// The bytes under MAC or signature (RFC 9052 4.4, 6.3) are an array of context, protected header,
     /// no external data, and payload.
     fn signer<'k>(&self, keys: &'k [Key]) -> Result<&'k Key, Reason> {
-        let mut message = Vec::with_capacity(self.payload.len() + 64);
+        let mut message = Vec::with_capacity(256);
         cbor::write_head(4, 4, &mut message);
-        cbor::write_head(3, self.context.len() as u64, &mut message);
-        message.extend_from_slice(self.context.as_bytes());
-        for bytes in [self.protected, &[], self.payload] {
-            cbor::write_head(2, bytes.len() as u64, &mut message);
-            message.extend_from_slice(bytes);
+        write_string(3, self.context.as_bytes(), &mut message);
+        write_string(2, self.protected, &mut message);
+        write_string(2, &[], &mut message);
+        match self.payload {
+            Value::Bytes(bytes) => write_string(2, bytes, &mut message),
+            Value::Text(text) => write_string(3, text.as_bytes(), &mut message),
+            _ => return Err(Reason::TokenMalformed),
         }
         crypto::verify(keys, self.key_id, self.method, &message, self.signed)
     }
+}
+
+fn write_string(major: u8, bytes: &[u8], out: &mut Vec<u8>) {
+    cbor::write_head(major, bytes.len() as u64, out);
+    out.extend_from_slice(bytes);
 }
 
 impl Target<'_> {
@@ -263,24 +280,35 @@ impl Target<'_> {
         Some(true)
     }
 
-    /// The spellings of a part of the URI; an extension may be written with its dot or without.
+    /// The spellings of a part of the URI: an extension with its dot or without, a standard port as
+    /// its number or as nothing, a query as it came or sorted.
     fn part(&self, number: i64) -> Option<Vec<String>> {
         let request = self.request;
         let (parent, file) = self.path.rsplit_once('/')?;
-        let (stem, extension) = file.rsplit_once('.').unwrap_or((file, ""));
-        let standard = if request.https { 443 } else { 80 };
-        Some(vec![match number {
-            0 => if request.https { "https" } else { "http" }.to_owned(),
-            1 => request.host.to_owned(),
-            2 => request.port.unwrap_or(standard).to_string(),
-            3 => self.path.to_owned(),
-            4 => self.query.unwrap_or_default().to_owned(),
-            5 => parent.to_owned(),
-            6 => file.to_owned(),
-            7 => stem.to_owned(),
-            8 => return Some(vec![extension.to_owned(), format!(".{extension}")]),
+        // The first dot or the last: both are in use.
+        let (first, last) = (file.find('.'), file.rfind('.'));
+        let dots = [first.unwrap_or(file.len()), last.unwrap_or(file.len())];
+        let standard = if request.https { "443" } else { "80" };
+        let query = self.query.unwrap_or_default();
+        Some(match number {
+            0 => vec![if request.https { "https" } else { "http" }.to_owned()],
+            1 => vec![request.host.to_owned()],
+            2 => match request.port {
+                Some(port) if port.to_string() != standard => vec![port.to_string()],
+                _ => vec![standard.to_owned(), String::new()],
+            },
+            3 => vec![self.path.to_owned()],
+            4 => vec![query.to_owned(), sorted(query)],
+            5 => vec![parent.to_owned()],
+            6 => vec![file.to_owned()],
+            7 => dots.map(|at| file[..at].to_owned()).to_vec(),
+            8 => dots
+                .iter()
+                .flat_map(|&at| [&file[at..], file[at..].trim_start_matches('.')])
+                .map(str::to_owned)
+                .collect(),
             _ => return None,
-        }])
+        })
     }
 
     fn is_method(&self, methods: &Value<'_>) -> Option<bool> {
@@ -328,7 +356,7 @@ fn grant(key: &Key, claims: &[(Value<'_>, Value<'_>)]) -> Grant {
     let mut grant = Grant::new(FORMAT, key.shared_id());
     grant.subject = claim(claims, label::SUB).and_then(Value::as_text).map(Into::into);
     let id = claim(claims, label::CTI).and_then(Value::as_bytes);
-    grant.token_id = id.map(|id| crate::encode::to_hex(id).into());
+    grant.token_id = id.map(|id| to_hex(id).into());
     // 1 forbids replay; 0 permits it, and 2 asks only that it be noticed.
     let replay = claim(claims, label::CATREPLAY).and_then(Value::as_int);
     grant.uses_max = (replay == Some(1)).then_some(1);
@@ -360,8 +388,8 @@ fn all_match(matches: &Value<'_>, text: &str) -> Option<bool> {
             2 => text.ends_with(words?),
             3 => text.contains(words?),
             4 => pattern_matches(value, text)?,
-            -1 => hash(&digest::SHA256).as_ref() == value.as_bytes()?,
-            -2 => hash(&digest::SHA512_256).as_ref() == value.as_bytes()?,
+            -1 => is_hash(value, hash(&digest::SHA256).as_ref())?,
+            -2 => is_hash(value, hash(&digest::SHA512_256).as_ref())?,
             _ => return None,
         };
         if !holds {
@@ -369,6 +397,21 @@ fn all_match(matches: &Value<'_>, text: &str) -> Option<bool> {
         }
     }
     Some(true)
+}
+
+/// A hash as bytes, or as hex.
+fn is_hash(value: &Value<'_>, hash: &[u8]) -> Option<bool> {
+    match value {
+        Value::Bytes(bytes) => Some(*bytes == hash),
+        Value::Text(text) => Some(to_hex(hash) == text.to_ascii_lowercase()),
+        _ => None,
+    }
+}
+
+fn sorted(query: &str) -> String {
+    let mut pairs: Vec<&str> = query.split('&').collect();
+    pairs.sort_unstable();
+    pairs.join("&")
 }
 
 /// A regular expression, or a list that begins with one; always for the whole of the text.

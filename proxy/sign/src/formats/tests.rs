@@ -190,6 +190,52 @@ fn cat_vectors() {
     }
 }
 
+/// What the vendors' own packages signed (`testdata/vendor-vectors.*`).
+#[test]
+fn vendors_signers_agree() {
+    const START_S: u64 = 1_700_000_000;
+    for line in include_str!("../../testdata/vendor-vectors.jsonl").lines() {
+        let vector: BTreeMap<String, Value> = serde_json::from_str(line).expect("JSON");
+        let name = text(&vector, "name");
+        let part = |of: &Value, field: &str| of[field].as_str().expect("text").to_owned();
+        let keys = vector["keys"].as_array().expect("keys").iter().map(|k| {
+            let algorithm = part(k, "algorithm").parse().expect("an algorithm");
+            key(&part(k, "id"), algorithm, &part(k, "text"))
+        });
+        let settings = vector["settings"].as_object().expect("settings");
+        let settings: Vec<_> =
+            settings.iter().map(|(n, v)| (n.as_str(), v.as_str().expect("text"))).collect();
+        let keys = keyset(text(&vector, "format"), &settings, keys.collect());
+        let mut call = Call::get(text(&vector, "url"));
+        for field in vector.get("fields").and_then(Value::as_array).into_iter().flatten() {
+            let of = |n: usize| field[n].as_str().expect("text");
+            call = call.with(of(0), of(1));
+        }
+        let (path, query) = call.verify(&keys, START_S).expect(name);
+        let upstream = query.map_or(path.clone(), |query| format!("{path}?{query}"));
+        assert_eq!(upstream, text(&vector, "upstream"), "{name}");
+        let expires_s = vector["expires"].as_u64().expect("an end");
+        assert_eq!(call.verify(&keys, expires_s), Err(Reason::Expired), "{name}");
+        spoil(&call, &keys, START_S, name);
+    }
+}
+
+/// Changes some characters of the query, or of the cookie when there is one.
+fn spoil(call: &Call, keys: &crate::Keyset, now_s: u64, name: &str) {
+    let cookie = call.fields.text("cookie").map(str::to_owned);
+    let good = cookie.clone().or(call.query.clone()).expect("a token");
+    for at in (0..good.len()).step_by(17) {
+        let other = if good.as_bytes()[at] == b'A' { 'B' } else { 'A' };
+        let changed = format!("{}{other}{}", &good[..at], &good[at + 1..]);
+        let mut call = call.clone();
+        match cookie {
+            Some(_) => call.fields.set("cookie", &changed),
+            None => call.query = Some(changed.clone()),
+        }
+        assert!(call.verify(keys, now_s).is_err(), "{name} {changed}");
+    }
+}
+
 /// Every format that can be built without a choice of the operator's, or with the plainest one.
 fn every_format() -> Vec<crate::Keyset> {
     let keys = || {
