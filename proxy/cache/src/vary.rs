@@ -25,7 +25,7 @@ impl Vary {
     }
 
     /// A variant from its fields and values, as [`pairs`](Self::pairs) gave them.
-    pub fn from_pairs(pairs: Vec<(Box<str>, Option<Box<[u8]>>)>) -> Self {
+    pub fn from_pairs(pairs: impl IntoIterator<Item = (Box<str>, Option<Box<[u8]>>)>) -> Self {
         let (names, values): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
         Self { names: names.into(), values: values.into() }
     }

@@ -33,7 +33,7 @@ mod segment;
 mod tests;
 mod writer;
 
-use index::Index;
+use index::{Index, Place};
 use journal::Journal;
 use writer::{Backlog, Task};
 
@@ -46,6 +46,9 @@ pub struct DiskConfig {
     pub bytes_max: u64,
     /// Bytes of responses that wait to be written; more are not taken.
     pub backlog_bytes_max: u64,
+    /// Responses up to this size are read where they are asked for: from memory or a fast disk that takes less time than
+    /// handing the read to another thread. 0 for disks that turn.
+    pub inline_read_bytes_max: u32,
 }
 
 /// A tier on disk. Cheap to share behind an `Arc`.
@@ -71,7 +74,7 @@ pub struct DiskStats {
     pub bytes_max: u64,
     /// Responses written.
     pub written_total: u64,
-    /// Responses not taken because too many waited.
+    /// Responses not taken: too large, or too many waited.
     pub dropped_total: u64,
     /// Records that failed their checksum.
     pub corrupt_total: u64,
@@ -110,12 +113,18 @@ pub(crate) struct Disk {
     evicted: AtomicU64,
     segment_bytes: u64,
     bytes_max: u64,
+    inline_read_bytes_max: u32,
 }
 
 impl DiskConfig {
     /// The usual limits around a folder and its capacity.
     pub fn new(dir: impl Into<PathBuf>, bytes_max: u64) -> Self {
-        Self { dir: dir.into(), bytes_max, backlog_bytes_max: 64 << 20 }
+        Self {
+            dir: dir.into(),
+            bytes_max,
+            backlog_bytes_max: 64 << 20,
+            inline_read_bytes_max: 16 << 10,
+        }
     }
 
     /// Segments are a fraction of the capacity: large enough for the largest response, small enough that
@@ -148,6 +157,7 @@ impl DiskTier {
             evicted: AtomicU64::new(0),
             segment_bytes: config.segment_bytes(),
             bytes_max: config.bytes_max,
+            inline_read_bytes_max: config.inline_read_bytes_max,
         });
         let next = segment::load(&shared.dir, &shared.index).map_err(fault)?;
         let writer = writer::start(Arc::clone(&shared), next).map_err(fault)?;
@@ -184,21 +194,21 @@ impl Tier for DiskTier {
     fn recall(&self, key: Key) -> Recalled<'_> {
         let disk = Arc::clone(&self.shared);
         Box::pin(async move {
-            if !disk.index.has(key) {
-                return Vec::new();
+            let places = disk.index.places(key);
+            if places.iter().all(|(place, _)| place.length <= disk.inline_read_bytes_max) {
+                return disk.read(key, places);
             }
             // A read may wait for the disk, which must not hold up other connections.
-            tokio::task::spawn_blocking(move || disk.read(key)).await.unwrap_or_default()
+            tokio::task::spawn_blocking(move || disk.read(key, places)).await.unwrap_or_default()
         })
     }
 
     fn offer(&self, object: Arc<Object>) {
         let bytes = object.weight();
-        let fits = bytes + segment::SPARE_BYTES <= self.shared.segment_bytes;
-        if self.shared.on.load(Relaxed)
-            && fits
-            && !self.shared.backlog.push(Task::Write(object), bytes)
-        {
+        // It must fit a new segment beside what moves there from the oldest.
+        let fits = bytes <= self.shared.segment_bytes / 2;
+        let on = self.shared.on.load(Relaxed);
+        if on && !(fits && self.shared.backlog.push(Task::Write(object), bytes)) {
             self.shared.dropped.fetch_add(1, Relaxed);
         }
     }
@@ -225,26 +235,26 @@ impl Tier for DiskTier {
 }
 
 impl Disk {
-    fn read(&self, key: Key) -> Vec<Arc<Object>> {
+    fn read(&self, key: Key, places: Vec<(Place, Arc<File>)>) -> Vec<Arc<Object>> {
         if !self.on.load(Relaxed) {
             return Vec::new();
         }
-        let places = self.index.places(key);
-        places
-            .into_iter()
-            .filter_map(|(place, file)| match record::read(&file, place.offset, place.length) {
-                Ok(Some(object)) if object.key() == key => Some(Arc::new(object)),
-                Ok(_) => {
-                    self.corrupt.fetch_add(1, Relaxed);
-                    self.index.remove(key);
-                    None
-                }
-                Err(error) => {
-                    self.turn_off("read", &error);
-                    None
-                }
-            })
-            .collect()
+        places.into_iter().filter_map(|(place, file)| self.read_one(key, &place, &file)).collect()
+    }
+
+    fn read_one(&self, key: Key, place: &Place, file: &File) -> Option<Arc<Object>> {
+        match record::read(file, place.offset, place.length) {
+            Ok(Some(object)) if object.key() == key => Some(Arc::new(object)),
+            Ok(_) => {
+                self.corrupt.fetch_add(1, Relaxed);
+                self.index.remove(key);
+                None
+            }
+            Err(error) => {
+                self.turn_off("read", &error);
+                None
+            }
+        }
     }
 
     /// The node serves on without the tier. It stays off until the process starts again: a disk that comes and goes

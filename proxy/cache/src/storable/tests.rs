@@ -104,8 +104,7 @@ fn named_fields_are_withheld() {
     let text =
         "x-a: 1\nx-b: 2\ncache-control: max-age=60, no-cache=\"X-A, x-none\", private=\"x-b\"";
     assert_eq!(*meta(text).withheld, ["x-a".into(), "x-b".into()]);
-    let mut policy = Policy::default();
-    policy.set_cookie = SetCookiePolicy::Strip;
+    let policy = Policy { set_cookie: SetCookiePolicy::Strip, ..Policy::default() };
     let Decision::Store(plan) = decide(&policy, "", 200, "set-cookie: a\ncache-control: max-age=9")
     else {
         panic!("not stored");

@@ -59,10 +59,6 @@ enum Places {
 }
 
 impl Index {
-    pub(super) fn has(&self, key: Key) -> bool {
-        self.read().keys.contains_key(&key)
-    }
-
     pub(super) fn keys(&self) -> usize {
         self.read().keys.len()
     }
@@ -88,19 +84,16 @@ impl Index {
         found.collect()
     }
 
-    /// Takes a line of a segment in, later ones over earlier ones.
-    pub(super) fn apply(&self, segment: u32, line: &Line) {
-        self.generation.fetch_max(line.generation, Relaxed);
+    /// Takes lines of a segment in, later ones over earlier ones; the segment now has so many bytes.
+    pub(super) fn apply(&self, segment: u32, lines: &[Line], bytes: u64) {
+        let newest = lines.iter().map(|line| line.generation).max().unwrap_or_default();
+        self.generation.fetch_max(newest, Relaxed);
         let mut tables = self.write();
-        if line.length == 0 {
-            tables.keys.remove(&line.key);
-            return;
+        if let Some(segment) = tables.segments.get_mut(&segment) {
+            segment.bytes = bytes;
         }
-        let place = Place::new(segment, line);
-        match tables.keys.get_mut(&line.key) {
-            Some(places) => places.put(place),
-            None => drop(tables.keys.insert(line.key, Places::One(place))),
-        }
+        tables.keys.reserve(lines.len());
+        lines.iter().for_each(|line| tables.apply(segment, line));
     }
 
     pub(super) fn remove(&self, key: Key) {
@@ -109,12 +102,6 @@ impl Index {
 
     pub(super) fn add_segment(&self, id: u32, file: Arc<File>, bytes: u64) {
         self.write().segments.insert(id, Segment { file, bytes });
-    }
-
-    pub(super) fn grow_segment(&self, id: u32, bytes: u64) {
-        if let Some(segment) = self.write().segments.get_mut(&id) {
-            segment.bytes = bytes;
-        }
     }
 
     /// The oldest segment.
@@ -155,6 +142,20 @@ impl Index {
 
     fn write(&self) -> RwLockWriteGuard<'_, Tables> {
         self.tables.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Tables {
+    fn apply(&mut self, segment: u32, line: &Line) {
+        if line.length == 0 {
+            self.keys.remove(&line.key);
+            return;
+        }
+        let place = Place::new(segment, line);
+        match self.keys.get_mut(&line.key) {
+            Some(places) => places.put(place),
+            None => drop(self.keys.insert(line.key, Places::One(place))),
+        }
     }
 }
 

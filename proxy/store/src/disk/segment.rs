@@ -12,12 +12,10 @@ use tidegate_cache::Key;
 use super::index::{Index, Line};
 use super::record::{self, Header};
 
-/// What a segment needs beside the records that fill it.
-pub(super) const SPARE_BYTES: u64 = 64 << 10;
 /// key 16, variant 8, generation 8, offset 4, length 4.
 pub(super) const LINE_BYTES: usize = 40;
 /// crc 4, number of lines 4, magic 8.
-const TRAILER_BYTES: usize = 16;
+pub(super) const TRAILER_BYTES: usize = 16;
 /// `tgindex1`.
 const MAGIC: u64 = 0x3178_6564_6e69_6774;
 const SUFFIX: &str = ".segment";
@@ -44,7 +42,7 @@ pub(super) fn load(dir: &Path, index: &Index) -> io::Result<u32> {
         }
         let bytes = file.metadata()?.len();
         index.add_segment(id, Arc::new(file), bytes);
-        lines.iter().for_each(|line| index.apply(id, line));
+        index.apply(id, &lines, bytes);
     }
     Ok(next)
 }

@@ -48,16 +48,20 @@ struct Open {
 struct Writer {
     disk: Arc<Disk>,
     open: Open,
+    /// Records that are not in the file yet, and their lines.
     buffer: Vec<u8>,
+    pending: Vec<Line>,
 }
 
+/// What is written at once.
+const BATCH_BYTES: u64 = 1 << 20;
 /// The part of a new segment that what was used in the oldest one may take.
-const MOVED_SHARE: u64 = 2;
+const MOVED_SHARE: u64 = 4;
 
 /// Starts the thread with a new segment. It ends when the backlog is closed.
 pub(super) fn start(disk: Arc<Disk>, next: u32) -> io::Result<JoinHandle<()>> {
     let open = Open::create(&disk, next)?;
-    let writer = Writer { disk, open, buffer: Vec::new() };
+    let writer = Writer { disk, open, buffer: Vec::new(), pending: Vec::new() };
     std::thread::Builder::new().name("disk-tier".into()).spawn(move || writer.run())
 }
 
@@ -73,14 +77,12 @@ impl Backlog {
             return false;
         }
         queue.bytes += bytes;
-        queue.tasks.push_back((task, bytes));
-        self.changed.notify_all();
+        self.put(&mut queue, task, bytes);
         true
     }
 
     pub(super) fn push_always(&self, task: Task) {
-        self.queue().tasks.push_back((task, 0));
-        self.changed.notify_all();
+        self.put(&mut self.queue(), task, 0);
     }
 
     /// Waits until nothing waits.
@@ -96,26 +98,45 @@ impl Backlog {
         self.changed.notify_all();
     }
 
-    /// The next task; `None` once closed and empty.
-    fn next(&self) -> Option<Task> {
+    /// The next tasks, as many as are written at once; `None` once closed and empty.
+    fn next(&self) -> Option<Vec<Task>> {
         let mut queue = self.queue();
         queue.busy = false;
-        self.changed.notify_all();
-        loop {
-            if let Some((task, bytes)) = queue.tasks.pop_front() {
-                queue.bytes -= bytes;
-                queue.busy = true;
-                return Some(task);
-            }
-            if queue.closed {
-                return None;
-            }
+        if queue.tasks.is_empty() {
+            self.changed.notify_all();
+        }
+        while queue.tasks.is_empty() && !queue.closed {
             queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+        queue.busy = true;
+        let batch = queue.batch();
+        (!batch.is_empty()).then_some(batch)
+    }
+
+    fn put(&self, queue: &mut Queue, task: Task, bytes: u64) {
+        queue.tasks.push_back((task, bytes));
+        // Otherwise the thread is awake, or has been woken.
+        if queue.tasks.len() == 1 {
+            self.changed.notify_all();
         }
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Queue {
+    fn batch(&mut self) -> Vec<Task> {
+        let (mut batch, mut taken) = (Vec::new(), 0);
+        while taken < BATCH_BYTES
+            && let Some((task, bytes)) = self.tasks.pop_front()
+        {
+            self.bytes -= bytes;
+            taken += bytes;
+            batch.push(task);
+        }
+        batch
     }
 }
 
@@ -128,21 +149,21 @@ impl Open {
         Ok(Self { id, file, bytes: 0, lines: Vec::new() })
     }
 
-    /// Whether records of so many bytes still fit, and the lines of the index after them.
-    fn has_room(&self, more: u64, segment_bytes: u64) -> bool {
-        let lines = (self.lines.len() as u64 + 1) * segment::LINE_BYTES as u64;
-        self.bytes + more + lines + 1024 <= segment_bytes
+    /// Whether so many bytes in so many records still fit, and the index after them.
+    fn has_room(&self, bytes: usize, records: usize, segment_bytes: u64) -> bool {
+        let lines = (self.lines.len() + records) * segment::LINE_BYTES;
+        self.bytes + (bytes + lines) as u64 + segment::TRAILER_BYTES as u64 <= segment_bytes
     }
 }
 
 impl Writer {
     fn run(mut self) {
         let disk = Arc::clone(&self.disk);
-        while let Some(task) = disk.backlog.next() {
+        while let Some(tasks) = disk.backlog.next() {
             if !disk.on.load(Relaxed) {
                 continue;
             }
-            if let Err(error) = self.perform(&task) {
+            if let Err(error) = self.perform(&tasks) {
                 disk.turn_off("write", &error);
             }
         }
@@ -151,51 +172,52 @@ impl Writer {
         }
     }
 
-    fn perform(&mut self, task: &Task) -> io::Result<()> {
-        self.buffer.clear();
-        let header = match task {
-            Task::Write(object) => record::write_object(object, &mut self.buffer),
-            Task::Forget(key) => record::write_gone(*key, &mut self.buffer),
-        };
-        self.make_room(header.length())?;
-        self.append(&header)?;
-        if matches!(task, Task::Write(_)) {
-            self.disk.written.fetch_add(1, Relaxed);
+    fn perform(&mut self, tasks: &[Task]) -> io::Result<()> {
+        for task in tasks {
+            let start = self.buffer.len();
+            let header = match task {
+                Task::Write(object) => record::write_object(object, &mut self.buffer),
+                Task::Forget(key) => record::write_gone(*key, &mut self.buffer),
+            };
+            self.add(&header, start)?;
         }
+        self.commit()?;
+        let written = tasks.iter().filter(|task| matches!(task, Task::Write(_))).count();
+        self.disk.written.fetch_add(written as u64, Relaxed);
         Ok(())
     }
 
-    /// Writes the record in the buffer; only then the index knows it.
-    fn append(&mut self, header: &Header) -> io::Result<()> {
+    /// Takes in the record that begins at `start` of the buffer, in the next segment when this one is full.
+    fn add(&mut self, header: &Header, start: usize) -> io::Result<()> {
+        let records = self.pending.len() + 1;
+        let mut at = self.open.bytes + start as u64;
+        if !self.open.has_room(self.buffer.len(), records, self.disk.segment_bytes) {
+            let record = self.buffer.split_off(start);
+            self.commit()?;
+            self.seal()?;
+            self.evict()?;
+            at = self.open.bytes + self.buffer.len() as u64;
+            self.buffer.extend_from_slice(&record);
+        }
+        self.pending.push(Line::of(header, at));
+        Ok(())
+    }
+
+    /// Writes what is in the buffer; only then the index knows it.
+    fn commit(&mut self) -> io::Result<()> {
         let open = &mut self.open;
         open.file.write_all_at(&self.buffer, open.bytes)?;
-        let line = Line::of(header, open.bytes);
-        open.bytes += header.length();
-        open.lines.push(line);
-        self.disk.index.apply(open.id, &line);
-        self.disk.index.grow_segment(open.id, open.bytes);
+        open.bytes += self.buffer.len() as u64;
+        self.disk.index.apply(open.id, &self.pending, open.bytes);
+        open.lines.append(&mut self.pending);
+        self.buffer.clear();
         Ok(())
-    }
-
-    fn make_room(&mut self, more: u64) -> io::Result<()> {
-        if self.open.has_room(more, self.disk.segment_bytes) {
-            return Ok(());
-        }
-        self.seal()?;
-        let incoming = std::mem::take(&mut self.buffer);
-        self.evict()?;
-        self.buffer = incoming;
-        if self.open.has_room(more, self.disk.segment_bytes) {
-            Ok(())
-        } else {
-            self.make_room(more)
-        }
     }
 
     fn seal(&mut self) -> io::Result<()> {
         let Open { id, file, bytes, lines } = &self.open;
         segment::write_lines(file, *bytes, lines)?;
-        self.disk.index.grow_segment(*id, file.metadata()?.len());
+        self.disk.index.apply(*id, &[], file.metadata()?.len());
         Ok(())
     }
 
@@ -214,10 +236,10 @@ impl Writer {
         self.open = Open::create(&self.disk, next)?;
         for record in moved {
             let Some(header) = record::check(&record) else { continue };
-            self.buffer = record;
-            self.append(&header)?;
+            self.pending.push(Line::of(&header, self.buffer.len() as u64));
+            self.buffer.extend_from_slice(&record);
         }
-        Ok(())
+        self.commit()
     }
 
     /// The records of a segment that were used, up to a share of a segment.
