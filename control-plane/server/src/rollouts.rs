@@ -119,37 +119,42 @@ pub(crate) fn judge(
     now: u64,
 ) -> Verdict {
     let gates = &rollout.plan.gates;
-    let mut waiting = Vec::new();
-    for name in &rollout.nodes {
-        let Some(row) = rows.iter().find(|row| row.node == *name) else { continue };
-        if row.ack_hash.as_deref() == Some(hash)
-            && matches!(row.phase, Some(Phase::Rejected | Phase::Reverted))
-        {
-            return Verdict::Halt(format!("{name}: {}", first_problem(row)));
-        }
-        let empty = BTreeMap::new();
-        let before = baseline.get(&(rollout.revision, name.clone())).unwrap_or(&empty);
-        if let Some(reason) = exceeded(gates, before, &row.beat.stats) {
-            return Verdict::Halt(format!("{name}: {reason}"));
-        }
-        let settled = row.phase == Some(Phase::Healthy) && row.ack_hash.as_deref() == Some(hash);
-        if !settled || !row.is_live(now) {
-            waiting.push(name.as_str());
+    let named = |row: &&NodeRow| rollout.nodes.contains(&row.node);
+    for row in rows.iter().filter(named) {
+        if let Some(reason) = harm(rollout, row, hash, baseline) {
+            return Verdict::Halt(format!("{}: {reason}", row.node));
         }
     }
+    let soaked = rollout.since + gates.soak_ms * 1_000;
     let age_ms = now.saturating_sub(rollout.since) / 1_000;
-    if !waiting.is_empty() {
-        let list = waiting.join(", ");
-        return if age_ms > gates.deadline_ms {
+    let waiting = |name: &&String| {
+        let row = rows.iter().find(|row| row.node == **name);
+        // Figures from after the soak must be there: without them nothing was watched.
+        row.is_none_or(|row| !is_settled(row, hash, now) || row.beat_at < soaked)
+    };
+    let waiting: Vec<&str> = rollout.nodes.iter().filter(waiting).map(String::as_str).collect();
+    match waiting.is_empty() {
+        true => Verdict::Go,
+        false if age_ms > gates.deadline_ms + gates.soak_ms => {
+            let list = waiting.join(", ");
             Verdict::Halt(format!("not healthy after {} ms: {list}", gates.deadline_ms))
-        } else {
-            Verdict::Wait(format!("waits for {list}"))
-        };
+        }
+        false => Verdict::Wait(format!("waits for {}", waiting.join(", "))),
     }
-    if rollout.wave > 0 && age_ms < gates.soak_ms {
-        return Verdict::Wait(format!("soaks for {} ms", gates.soak_ms));
+}
+
+fn is_settled(row: &NodeRow, hash: &str, now: u64) -> bool {
+    row.phase == Some(Phase::Healthy) && row.ack_hash.as_deref() == Some(hash) && row.is_live(now)
+}
+
+/// Why this node says that the revision is bad, if it does.
+fn harm(rollout: &Rollout, row: &NodeRow, hash: &str, baseline: &Baseline) -> Option<String> {
+    let refused = matches!(row.phase, Some(Phase::Rejected | Phase::Reverted));
+    if refused && row.ack_hash.as_deref() == Some(hash) {
+        return Some(first_problem(row));
     }
-    Verdict::Go
+    let before = baseline.get(&(rollout.revision, row.node.clone()))?;
+    exceeded(&rollout.plan.gates, before, &row.beat.stats)
 }
 
 fn exceeded(

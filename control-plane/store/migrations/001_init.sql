@@ -16,7 +16,8 @@ CREATE TABLE rollout (
 
 CREATE TABLE node (
   node TEXT PRIMARY KEY, kind TEXT NOT NULL, seen_at BIGINT NOT NULL, away BIGINT NOT NULL DEFAULT 0,
-  purge_seq BIGINT NOT NULL DEFAULT 0, acked BIGINT, phase TEXT, ack_hash TEXT, problems TEXT, beat TEXT);
+  purge_seq BIGINT NOT NULL DEFAULT 0, acked BIGINT, phase TEXT, ack_hash TEXT, problems TEXT, beat TEXT,
+  beat_at BIGINT NOT NULL DEFAULT 0);
 
 CREATE TABLE table_base (
   name TEXT PRIMARY KEY, generation BIGINT NOT NULL, seq BIGINT NOT NULL, sha256 TEXT NOT NULL,

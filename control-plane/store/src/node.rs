@@ -18,10 +18,10 @@ statements! {
     NODE_AWAY = "UPDATE node SET away = 1 WHERE node = $1 AND seen_at <= $2";
     NODE_ACKED = "UPDATE node SET acked = $2, phase = $3, ack_hash = $4, problems = $5, seen_at = $6
          WHERE node = $1 AND (acked IS NULL OR acked <= $2)";
-    NODE_BEAT = "UPDATE node SET beat = $2, seen_at = $3, away = 0 WHERE node = $1";
+    NODE_BEAT = "UPDATE node SET beat = $2, seen_at = $3, beat_at = $3, away = 0 WHERE node = $1";
     NODE_DROP = "DELETE FROM node WHERE node = $1";
-    NODES_LIST = "SELECT node, kind, seen_at, away, purge_seq, acked, phase, ack_hash, problems, beat
-         FROM node ORDER BY node";
+    NODES_LIST = "SELECT node, kind, seen_at, away, purge_seq, acked, phase, ack_hash, problems, beat,
+         beat_at FROM node ORDER BY node";
 }
 
 /// A node as it is stored.
@@ -47,6 +47,8 @@ pub struct NodeRow {
     pub problems: Vec<Problem>,
     /// Its last heartbeat.
     pub beat: Beat,
+    /// When that came.
+    pub beat_at: u64,
 }
 
 struct Row {
@@ -60,9 +62,22 @@ struct Row {
     ack_hash: Option<String>,
     problems: Option<String>,
     beat: Option<String>,
+    beat_at: u64,
 }
 
-from_row!(Row { node, kind, seen_at, away, purge_seq, acked, phase, ack_hash, problems, beat });
+from_row!(Row {
+    node,
+    kind,
+    seen_at,
+    away,
+    purge_seq,
+    acked,
+    phase,
+    ack_hash,
+    problems,
+    beat,
+    beat_at
+});
 
 impl NodeRow {
     /// Whether it was heard of lately and its stream is there.
@@ -191,6 +206,7 @@ impl Row {
             ack_hash: self.ack_hash,
             problems: problems.unwrap_or_default(),
             beat: beat.unwrap_or_default(),
+            beat_at: self.beat_at,
         }
     }
 }

@@ -1,0 +1,55 @@
+//! Two servers on one PostgreSQL.
+
+use std::path::Path;
+
+use tidegate_control_client::api::{Purge, PurgeTarget, Role, TableOp};
+use tidegate_control_client::{Apply, Client, SubscriberConfig};
+use tidegate_control_server::{Server, ServerConfig, StaticToken};
+use tidegate_sql::testing::postgres;
+
+use crate::world::{Edge, eventually, respond};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_on_one_reaches_the_nodes_of_the_other() {
+    static NOTHING: tidegate_sql::Options = tidegate_sql::Options::new("unused", &[]);
+    let Some(database) = postgres(&NOTHING).await else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let token = |name: &str, role| StaticToken {
+        name: name.into(),
+        role,
+        secret: format!("tg_{name}_0123456789"),
+    };
+    let tokens =
+        [token("ann", Role::Admin), token("edge", Role::Node), token("links", Role::Service)];
+    let config = |name: &str| ServerConfig {
+        db: Some(database.address.clone()),
+        tokens: tokens.to_vec(),
+        ..ServerConfig::new("127.0.0.1:0".parse().unwrap(), folder.path().join(name))
+    };
+    let (one, two) =
+        (Server::start(config("a")).await.unwrap(), Server::start(config("b")).await.unwrap());
+    let admin = Client::new(&one.url(), &tokens[0].secret).unwrap();
+    let settings = SubscriberConfig {
+        tables: vec!["links".into()],
+        ..SubscriberConfig::new(&two.url(), &tokens[1].secret, "e1", folder.path().join("e1"))
+    };
+    let edge = Edge::start(settings).await;
+    admin.spec_apply(&respond("one"), Path::new("."), &Apply::default()).await.unwrap();
+    edge.until_revision(1).await;
+    let links = Client::new(&one.url(), &tokens[2].secret).unwrap();
+    links.table_append("links", vec![TableOp::put("d/1")]).await.unwrap();
+    eventually("operation", async || (edge.keys() == ["d/1"]).then_some(())).await;
+    eventually("live", async || {
+        let list = admin.nodes_list().await.unwrap();
+        list.nodes.iter().any(|node| node.live).then_some(())
+    })
+    .await;
+    let report = admin.purge(&Purge::new(vec![PurgeTarget::All(true)])).await.unwrap();
+    assert_eq!((report.done, report.acknowledged.len()), (true, 1), "{report:?}");
+    one.shutdown().await;
+    let other = Client::new(&two.url(), &tokens[0].secret).unwrap();
+    other.spec_apply(&respond("two"), Path::new("."), &Apply::default()).await.unwrap();
+    edge.until_revision(2).await;
+    assert_eq!(other.audit(0, true).await.unwrap().verified, Some(true));
+    two.shutdown().await;
+}
