@@ -1,7 +1,8 @@
 //! What the cache knows of a stored response beside its fields and body.
 
+use crate::directive::DELTA_MAX_S;
 use crate::freshness::{AgeSums, Lifetime};
-use crate::tag::TagId;
+use crate::tag::{TAG_FIELDS, TagId};
 use crate::vary::Vary;
 
 /// Everything that later decisions about a stored response need.
@@ -49,9 +50,16 @@ impl Meta {
         self.sums.current_age_ms(now_ms)
     }
 
-    /// The value of `Age` for an answer from the store (RFC 9111 §5.1).
+    /// The value of `Age` for an answer from the store (RFC 9111 §5.1), at most 2^31 (§1.2.2).
     pub const fn age_s(&self, now_ms: u64) -> u64 {
-        self.age_ms(now_ms) / 1000
+        let age_s = self.age_ms(now_ms) / 1000;
+        if age_s > DELTA_MAX_S as u64 { DELTA_MAX_S as u64 } else { age_s }
+    }
+
+    /// Whether a field is left out of answers to everybody, the client that caused the fetch included: it is between
+    /// origin and cache.
+    pub fn hides(&self, name: &str) -> bool {
+        TAG_FIELDS.contains(&name) && self.withheld.iter().any(|withheld| **withheld == *name)
     }
 
     /// Milliseconds of freshness left; negative when stale.

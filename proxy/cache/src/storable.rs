@@ -9,7 +9,7 @@ use crate::freshness::{
 use crate::meta::{Meta, Validators};
 use crate::policy::{Policy, RequestTrust, SetCookiePolicy};
 use crate::reason::Reason;
-use crate::tag::tags_of;
+use crate::tag::{TAG_FIELDS, tags_of};
 use crate::targeted;
 use crate::vary::Vary;
 
@@ -181,6 +181,8 @@ impl Rules {
         if policy.set_cookie == SetCookiePolicy::Strip && fields.has("set-cookie") {
             withheld.push("set-cookie".into());
         }
+        let tags = TAG_FIELDS.iter().filter(|name| !policy.expose_tags && fields.has(name));
+        withheld.extend(tags.map(|name| Box::from(*name)));
         withheld.into()
     }
 }

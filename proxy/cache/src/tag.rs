@@ -8,6 +8,9 @@ use tidegate_http::{Fields, sf};
 /// More tags than this on one response are ignored.
 pub const TAGS_MAX: usize = 128;
 
+/// Fields that name tags and are between origin and cache; `Cache-Groups` is for caches on the way too.
+pub(crate) const TAG_FIELDS: [&str; 2] = ["surrogate-key", "cache-tag"];
+
 /// A tag, by the hash of its text. Two tags that meet in one number are purged together, which costs a fetch and
 /// never a wrong answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -6,6 +6,7 @@ use crate::meta::{Meta, Validators};
 use crate::policy::Policy;
 use crate::reason::Reason;
 use crate::storable::{Asked, Plan, decide_get};
+use crate::tag::TAG_FIELDS;
 
 /// What an answer to HEAD means for the stored answer to GET.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,8 +28,16 @@ pub fn freshen(
     response: &FieldList,
     response_ms: u64,
 ) -> (FieldList, Result<Box<Plan>, Reason>) {
-    let fields = updated(stored.1, response);
-    let plan = decide_get(policy, asked, stored.0.status, &fields, response_ms).map(Box::new);
+    let mut fields = updated(stored.1, response);
+    let plan = decide_get(policy, asked, stored.0.status, &fields, response_ms).map(|mut plan| {
+        if !NAMES_TAGS.iter().any(|name| response.has(name)) {
+            plan.meta.tags = stored.0.tags.clone();
+        }
+        for name in &plan.meta.withheld {
+            fields.remove(&**name);
+        }
+        Box::new(plan)
+    });
     (fields, plan)
 }
 
@@ -70,6 +79,9 @@ fn updated(stored: &FieldList, response: &FieldList) -> FieldList {
     }
     fields
 }
+
+/// The stored copy may have been made without these: only a response that has one says something new about tags.
+const NAMES_TAGS: [&str; 3] = [TAG_FIELDS[0], TAG_FIELDS[1], "cache-groups"];
 
 /// Fields that describe the stored bytes: an update would make the two disagree.
 fn is_bound_to_body(name: &[u8]) -> bool {

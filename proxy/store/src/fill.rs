@@ -67,6 +67,9 @@ impl Fill {
             }
             Decision::Pass(reason) => (None, reason),
         };
+        if let Some(plan) = &plan {
+            hide(&mut response, plan);
+        }
         self.keep(&response, plan.as_deref());
         self.remember(plan.as_deref(), reason, now_ms);
         self.publish(response, plan, reason);
@@ -310,9 +313,18 @@ impl std::fmt::Debug for Fill {
     }
 }
 
-/// What later answers carry: all but the withheld fields.
+/// Takes out what is between origin and cache.
+fn hide(response: &mut ResponseHead, plan: &Plan) {
+    for name in plan.meta.withheld.iter().filter(|name| plan.meta.hides(name)) {
+        response.fields.remove(&**name);
+    }
+}
+
+/// What later answers carry: all but the withheld fields, and what was between the origin and this proxy
+/// (RFC 9111 §3.1).
 fn stored_fields(response: &ResponseHead, plan: &Plan) -> FieldList {
     let mut fields = response.fields.clone();
+    fields.remove("proxy-authentication-info");
     for name in &plan.meta.withheld {
         fields.remove(&**name);
     }

@@ -113,6 +113,18 @@ fn named_fields_are_withheld() {
 }
 
 #[test]
+fn tags_are_between_origin_and_cache() {
+    let text = "cache-control: max-age=60\nsurrogate-key: a\ncache-tag: b\ncache-groups: \"c\"";
+    let found = meta(text);
+    assert_eq!(*found.withheld, ["surrogate-key".into(), "cache-tag".into()]);
+    assert!(found.hides("cache-tag") && !found.hides("cache-groups"));
+    assert_eq!(found.tags.len(), 3);
+    let policy = Policy { expose_tags: true, ..Policy::default() };
+    let Decision::Store(plan) = decide(&policy, "", 200, text) else { panic!("not stored") };
+    assert!(plan.meta.withheld.is_empty());
+}
+
+#[test]
 fn an_untrusted_client_does_not_prevent_storing() {
     let ignore = |p: &mut Policy| p.request_trust = RequestTrust::Ignore;
     let found = with(ignore, "cache-control: no-store", "cache-control: max-age=60");

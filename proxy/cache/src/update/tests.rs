@@ -52,6 +52,16 @@ fn new_directives_may_forbid_to_keep_it() {
     assert_eq!(plan.unwrap_err(), Reason::NoStore);
 }
 
+#[test]
+fn tags_outlive_a_304_that_does_not_repeat_them() {
+    let stored = "etag: \"x\"\ncache-control: max-age=60\nsurrogate-key: red";
+    let (fields, plan) = freshened(stored, "");
+    assert_eq!(plan.unwrap().meta.tags, meta(stored).tags);
+    assert!(!fields.has("surrogate-key"));
+    let (_, plan) = freshened(stored, "cache-tag: blue");
+    assert!(plan.unwrap().meta.tags.contains(&crate::TagId::new(b"blue")));
+}
+
 /// RFC 9111 §4.3.5.
 #[test]
 fn head_freshens_or_invalidates() {
