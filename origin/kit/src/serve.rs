@@ -16,7 +16,7 @@ use axum::routing::get;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
-pub use listen::{Handle, Limits};
+pub use listen::{Handle, Limits, bind};
 pub use observe::{REQUEST_ID, request_id};
 
 use crate::Fault;

@@ -1,7 +1,7 @@
 //! Typed settings: each service names a section, and reads it as a type of its own.
 //!
 //! Sections come from the fleet's `services`, through the control plane, and may change while the process
-//! runs. A change that does not fit a section's type is refused for that section, which keeps what it had.
+//! runs. A change is taken as a whole, or not at all when one section does not fit its type.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,7 +13,9 @@ use serde_json::Value;
 /// The raw sections, by service.
 pub type Sections = BTreeMap<String, Value>;
 
-type Reader = Box<dyn Fn(&Sections) -> Result<(), SettingsError> + Send + Sync>;
+/// Reads one section and gives what puts it in force.
+type Reader = Box<dyn Fn(&Sections) -> Result<Commit, SettingsError> + Send + Sync>;
+type Commit = Box<dyn FnOnce()>;
 
 /// All sections of a process, and whoever reads them.
 #[derive(Clone, Default)]
@@ -58,8 +60,8 @@ impl Settings {
         let cell = Arc::new(ArcSwap::from_pointee(read::<T>(&self.0.sections.load(), name)?));
         let target = Arc::clone(&cell);
         let reader: Reader = Box::new(move |sections| {
-            target.store(Arc::new(read::<T>(sections, name)?));
-            Ok(())
+            let (target, value) = (Arc::clone(&target), Arc::new(read::<T>(sections, name)?));
+            Ok(Box::new(move || target.store(value)))
         });
         self.0.readers.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
         Ok(Typed(cell))
@@ -68,12 +70,19 @@ impl Settings {
     /// Replaces all sections.
     ///
     /// # Errors
-    /// Every section that does not fit; those keep their values, the others change.
+    /// Every section that does not fit; nothing changes then.
     pub fn replace(&self, sections: Sections) -> Result<(), Vec<SettingsError>> {
         let readers = self.0.readers.lock().unwrap_or_else(PoisonError::into_inner);
-        let errors: Vec<_> = readers.iter().filter_map(|read| read(&sections).err()).collect();
+        let mut errors = Vec::new();
+        let read =
+            readers.iter().filter_map(|read| read(&sections).map_err(|e| errors.push(e)).ok());
+        let commits: Vec<Commit> = read.collect();
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        commits.into_iter().for_each(|commit| commit());
         self.0.sections.store(Arc::new(sections));
-        if errors.is_empty() { Ok(()) } else { Err(errors) }
+        Ok(())
     }
 }
 

@@ -52,22 +52,29 @@ impl Default for Limits {
     }
 }
 
+/// Binds an address; port 0 picks a free one.
+///
+/// # Errors
+/// When it cannot be bound.
+pub async fn bind(listen: SocketAddr) -> Result<TcpListener, BootError> {
+    let failed = |source| BootError::Io { what: format!("listen on {listen}"), source };
+    TcpListener::bind(listen).await.map_err(failed)
+}
+
 impl Server {
-    /// Binds `listen` (port 0 picks a free one), starts the tasks and serves until [`Handle::shutdown`].
+    /// Starts the tasks and serves on `listener` until [`Handle::shutdown`].
     ///
     /// # Errors
-    /// When the address cannot be bound.
-    pub async fn start(
+    /// When the listener has no address.
+    pub fn start(
         self,
-        listen: SocketAddr,
+        listener: TcpListener,
         limits: Limits,
         stopper: Stopper,
         stop: Stop,
     ) -> Result<Handle, BootError> {
-        let what = format!("listen on {listen}");
-        let listener = TcpListener::bind(listen).await;
-        let listener = listener.map_err(|source| BootError::Io { what: what.clone(), source })?;
-        let local_addr = listener.local_addr().map_err(|source| BootError::Io { what, source })?;
+        let failed = |source| BootError::Io { what: "address of the listener".to_owned(), source };
+        let local_addr = listener.local_addr().map_err(failed)?;
         let (router, tasks) = self.split();
         let mut running: Vec<_> = tasks.into_iter().map(|task| run(task, stop.clone())).collect();
         running.push(tokio::spawn(accept(listener, router, limits, stop)));
