@@ -58,17 +58,14 @@ pub(crate) fn verifies(key: &Key, method: Method, message: &[u8], signed: &[u8])
             let key = hmac::Key::new(hash(method)?, bytes);
             Some(hmac::verify(&key, message, signed).is_ok())
         }
-        (Material::Ed25519 { public, .. }, Method::Ed25519) => {
-            Some(public_verifies(&signature::ED25519, public, message, signed))
+        _ => {
+            let algorithm = public_algorithm(&key.material, method)?;
+            let verify = || public_verifies(algorithm, key.public_bytes(), message, signed);
+            Some(match key.seen() {
+                Some(seen) => seen.or_verify(method as u8, message, signed, verify),
+                None => verify(),
+            })
         }
-        (Material::Rsa(public), _) => Some(public_verifies(rsa(method)?, public, message, signed)),
-        (Material::EcdsaP256(point), Method::EcdsaDerSha1) => {
-            Some(ecdsa_sha1(point, message, signed).is_some())
-        }
-        (Material::EcdsaP256(point), _) => {
-            Some(public_verifies(ecdsa(method)?, point, message, signed))
-        }
-        (Material::Ed25519 { .. }, _) => None,
     }
 }
 
@@ -83,30 +80,41 @@ pub(crate) fn hash(method: Method) -> Option<hmac::Algorithm> {
     })
 }
 
-fn rsa(method: Method) -> Option<&'static dyn VerificationAlgorithm> {
-    match method {
+/// How a public key verifies.
+#[derive(Clone, Copy)]
+enum Public {
+    Ring(&'static dyn VerificationAlgorithm),
+    EcdsaSha1,
+}
+
+fn public_algorithm(material: &Material, method: Method) -> Option<Public> {
+    Some(match (material, method) {
+        (Material::Ed25519 { .. }, Method::Ed25519) => Public::Ring(&signature::ED25519),
         // CloudFront's default to this day.
-        Method::RsaSha1 => Some(&signature::RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY),
-        Method::RsaSha256 => Some(&signature::RSA_PKCS1_2048_8192_SHA256),
-        _ => None,
-    }
+        (Material::Rsa(_), Method::RsaSha1) => {
+            Public::Ring(&signature::RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY)
+        }
+        (Material::Rsa(_), Method::RsaSha256) => {
+            Public::Ring(&signature::RSA_PKCS1_2048_8192_SHA256)
+        }
+        (Material::EcdsaP256(_), Method::EcdsaFixed) => {
+            Public::Ring(&signature::ECDSA_P256_SHA256_FIXED)
+        }
+        (Material::EcdsaP256(_), Method::EcdsaDer) => {
+            Public::Ring(&signature::ECDSA_P256_SHA256_ASN1)
+        }
+        (Material::EcdsaP256(_), Method::EcdsaDerSha1) => Public::EcdsaSha1,
+        _ => return None,
+    })
 }
 
-fn ecdsa(method: Method) -> Option<&'static dyn VerificationAlgorithm> {
-    match method {
-        Method::EcdsaFixed => Some(&signature::ECDSA_P256_SHA256_FIXED),
-        Method::EcdsaDer => Some(&signature::ECDSA_P256_SHA256_ASN1),
-        _ => None,
+fn public_verifies(algorithm: Public, public: &[u8], message: &[u8], signed: &[u8]) -> bool {
+    match algorithm {
+        Public::Ring(algorithm) => {
+            UnparsedPublicKey::new(algorithm, public).verify(message, signed).is_ok()
+        }
+        Public::EcdsaSha1 => ecdsa_sha1(public, message, signed).is_some(),
     }
-}
-
-fn public_verifies(
-    algorithm: &'static dyn VerificationAlgorithm,
-    public: &[u8],
-    message: &[u8],
-    signed: &[u8],
-) -> bool {
-    UnparsedPublicKey::new(algorithm, public).verify(message, signed).is_ok()
 }
 
 /// ring has ECDSA with SHA-2 only.

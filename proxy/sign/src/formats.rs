@@ -78,3 +78,19 @@ pub(crate) fn build(word: &str, settings: &Settings) -> Result<Box<dyn Scheme>, 
         _ => return Err(KeysetError::Format(word.to_owned())),
     })
 }
+
+/// Any bytes as the claims of a token of this format that a key has signed.
+pub(crate) fn fuzz_claims(word: &str, data: &[u8], key: &crate::key::Key) {
+    match word {
+        cat::FORMAT => cat::fuzz(data, key),
+        cdni::FORMAT | cloudflare_stream::FORMAT | jwt::FORMAT => jwt::fuzz(word, data, key),
+        cloudfront::FORMAT => cloudfront::fuzz(data),
+        media_cdn::FORMAT => media_cdn::fuzz(data),
+        ome_signed_policy::FORMAT => ome_signed_policy::fuzz(data),
+        akamai::FORMAT => akamai::fuzz(data),
+        bunny::FORMAT => bunny::fuzz(data),
+        native::FORMAT => native::fuzz(data),
+        // The others have no claims that are read after the signature.
+        _ => {}
+    }
+}

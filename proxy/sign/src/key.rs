@@ -10,6 +10,7 @@ use ring::signature::{Ed25519KeyPair, KeyPair};
 
 use crate::der;
 use crate::encode;
+use crate::seen::Seen;
 
 #[cfg(test)]
 mod tests;
@@ -72,6 +73,7 @@ pub struct Key {
     id: Arc<str>,
     algorithm: Algorithm,
     pub(crate) material: Material,
+    seen: Option<Arc<Seen>>,
 }
 
 #[derive(Clone)]
@@ -97,7 +99,8 @@ impl Key {
             algorithm: algorithm.as_str(),
             needs: algorithm.needs(),
         })?;
-        Ok(Self { id: id.into(), algorithm, material })
+        let seen = (algorithm != Algorithm::HmacSha256).then(|| Arc::new(Seen::new()));
+        Ok(Self { id: id.into(), algorithm, material, seen })
     }
 
     /// A key from text: PEM, `hex:...`, `utf8:...` (the bytes of the text itself), or base64 of either
@@ -153,6 +156,20 @@ impl Key {
         match &self.material {
             Material::Ed25519 { public, .. } => Some(public),
             _ => None,
+        }
+    }
+
+    /// Signatures of a public key that were found good before.
+    pub(crate) fn seen(&self) -> Option<&Seen> {
+        self.seen.as_deref()
+    }
+
+    /// The public key; empty for a secret.
+    pub(crate) fn public_bytes(&self) -> &[u8] {
+        match &self.material {
+            Material::Secret { .. } => &[],
+            Material::Ed25519 { public, .. } => public,
+            Material::Rsa(public) | Material::EcdsaP256(public) => public,
         }
     }
 

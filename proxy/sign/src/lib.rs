@@ -4,7 +4,7 @@
 //! entry point; a [`Keyset`] says which formats and keys it accepts. Each format is one file and one
 //! implementation of [`Scheme`]; [`native`] is Tidegate's own.
 //!
-//! What it is not: it keeps no state, so a limit of uses per token is only handed on in the [`Grant`],
+//! What it is not: it keeps no state but a memory of signatures already found good, so a limit of uses per token is only handed on in the [`Grant`],
 //! and it knows no countries, only compares the one it is given.
 //!
 //! **Invariant:** a [`Verified`] exists only because a signature was verified here.
@@ -20,6 +20,7 @@ mod denial;
 mod der;
 mod encode;
 pub mod formats;
+pub mod fuzz;
 mod jose;
 mod key;
 mod keyset;
@@ -27,6 +28,7 @@ mod mint;
 pub mod native;
 mod request;
 mod scope;
+mod seen;
 mod settings;
 #[cfg(test)]
 mod testing;

@@ -1,8 +1,8 @@
 //! What a token is checked against.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
-use tidegate_http::Fields;
+use tidegate_http::{FieldList, Fields};
 
 /// The parts of a request that tokens speak about.
 #[derive(Clone, Copy)]
@@ -48,6 +48,24 @@ impl Request<'_> {
 
     fn default_port(&self) -> u16 {
         if self.https { 443 } else { 80 }
+    }
+}
+
+impl Request<'static> {
+    /// What fuzzed claims are held against.
+    pub(crate) fn fuzzed() -> Self {
+        static NONE: FieldList = FieldList::new();
+        Self {
+            https: true,
+            host: "h.example",
+            port: None,
+            method: "GET",
+            path: "/a/b.ts",
+            query: None,
+            client: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
+            country: Some("DE"),
+            fields: &NONE,
+        }
     }
 }
 

@@ -225,3 +225,14 @@ fn source_ip(value: &Value) -> Result<ClientPrefix, Reason> {
     let range = value.get("AWS:SourceIp").ok_or(Reason::TokenMalformed)?;
     text(range)?.parse().map_err(|_| Reason::TokenMalformed)
 }
+
+/// Fuzz body: any bytes as a policy, and as its encoding.
+pub(crate) fn fuzz(data: &[u8]) {
+    let clock = Clock { now_s: 1, skew_s: 0 };
+    if let Ok(policy) = Policy::read(data) {
+        let _ = policy.check("https://h/a", &Request::fuzzed(), clock);
+    }
+    if let Ok(text) = std::str::from_utf8(data) {
+        let _ = decoded(text, POLICY_BYTES_MAX);
+    }
+}

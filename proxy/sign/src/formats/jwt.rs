@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::carry::{self, Carrier, Names, Rest};
 use crate::denial::Reason;
+use crate::encode::to_base64url;
 use crate::jose::{self, Claims};
 use crate::key::Key;
 use crate::keyset::{KeysetError, Scheme};
@@ -97,5 +98,17 @@ fn find<'r>(request: &Request<'r>, parameter: &str) -> Result<(&'r str, Rest<'r>
     match scheme.eq_ignore_ascii_case(BEARER) {
         true => Ok((token.trim(), Rest::whole(request, Carrier::Header("authorization".into())))),
         false => Err(Reason::TokenMissing),
+    }
+}
+
+/// Fuzz body for all formats of JWT: any bytes as the payload of a token that a key has signed.
+pub(crate) fn fuzz(format: &str, data: &[u8], key: &Key) {
+    let text = ["{\"alg\":\"HS256\"}".as_bytes(), data].map(to_base64url).join(".");
+    let Some(mac) = key.sign(text.as_bytes()) else { return };
+    let token = [&text, ".", &to_base64url(&mac)].concat();
+    let (path, query) = (format!("/{token}/a"), format!("token={token}&URISigningPackage={token}"));
+    let request = Request { path: &path, query: Some(&query), ..Request::fuzzed() };
+    if let Ok(scheme) = super::build(format, &BTreeMap::new()) {
+        let _ = scheme.verify(std::slice::from_ref(key), &request, Clock { now_s: 1, skew_s: 0 });
     }
 }

@@ -116,3 +116,10 @@ fn check(
     let expires_ms = expires_ms.ok_or(Reason::TokenMalformed)?;
     if clock.is_past(expires_ms / 1000) { Err(Reason::Expired) } else { Ok(expires_ms) }
 }
+
+/// Fuzz body: any bytes as a policy.
+pub(crate) fn fuzz(data: &[u8]) {
+    if let Some(policy) = read(&crate::encode::to_base64url(data)) {
+        let _ = check(&policy, &Request::fuzzed(), Clock { now_s: 1, skew_s: 0 });
+    }
+}
