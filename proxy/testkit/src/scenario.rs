@@ -24,6 +24,7 @@
 //! | `spec proxy` | start the node with `specs/proxy.yaml` beside the scenario |
 //! | `spec` and an indented block | start it with this text |
 //! | `apply ...` | change its configuration, written in the same two ways |
+//! | `refuse ...` | the same, and the node must not take it |
 //! | `advance 61s` | move its clock (`ms`, `s`, `m`, `h`, `d`) |
 //! | `metric NAME{label="x"} >= 2` | the metric reaches this value; `==`, `>=`, `<=` |
 //!

@@ -54,12 +54,13 @@ fn origins(steps: &[Step], source: &str) -> Vec<String> {
 fn act(line: &str, block: &[&str]) -> Result<Act, String> {
     let (word, rest) = text::word(line);
     let has_block = block.iter().any(|line| !line.is_empty());
-    if has_block && !matches!(word, "spec" | "apply") {
-        return Err("only `spec` and `apply` take an indented block".to_owned());
+    if has_block && !matches!(word, "spec" | "apply" | "refuse") {
+        return Err("only `spec`, `apply` and `refuse` take an indented block".to_owned());
     }
     match word {
         "spec" => source(rest, block).map(Act::Spec),
         "apply" => source(rest, block).map(Act::Apply),
+        "refuse" => source(rest, block).map(Act::Refuse),
         "advance" => text::duration(rest).map(Act::Advance).ok_or_else(|| unit(rest)),
         "metric" => metric(rest),
         "client" => {
@@ -71,7 +72,7 @@ fn act(line: &str, block: &[&str]) -> Result<Act, String> {
             let (name, label) = name.split_once('/').unwrap_or((name, ""));
             origin(rest).map(|act| Act::Origin(name.to_owned(), label.to_owned(), act))
         }
-        _ => Err(format!("`{word}` is not spec, apply, advance, metric, client or origin")),
+        _ => Err(format!("`{word}` is not spec, apply, refuse, advance, metric, client or origin")),
     }
 }
 

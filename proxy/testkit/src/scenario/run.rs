@@ -114,6 +114,13 @@ impl<E: Edge> Stage<E> {
                 let spec = self.spec(source)?;
                 self.edge()?.apply(&spec).await
             }
+            Act::Refuse(source) => {
+                let spec = self.spec(source)?;
+                match self.edge()?.apply(&spec).await {
+                    Ok(()) => Err("expected the node to refuse this spec".to_owned()),
+                    Err(_) => Ok(()),
+                }
+            }
             Act::Advance(by) => {
                 self.clock.advance(*by);
                 self.edge()?.advanced().await;

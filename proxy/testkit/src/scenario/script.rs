@@ -22,6 +22,7 @@ pub(super) struct Step {
 pub(super) enum Act {
     Spec(Source),
     Apply(Source),
+    Refuse(Source),
     Advance(Duration),
     Metric {
         name: String,
