@@ -52,6 +52,13 @@ impl Key {
         Self(hash.0.finish128().as_u128())
     }
 
+    /// The key of a URL as keyed, [`Target::url`], under a policy without key parts.
+    pub fn of_url(seed: &KeySeed, url: &str) -> Self {
+        let mut hash = Hash(SipHasher13::new_with_key(&seed.0));
+        hash.put(url.as_bytes());
+        Self(hash.0.finish128().as_u128())
+    }
+
     /// The same key as text, for `explain` and logs: URL as keyed, then one ` name=value` for each key part.
     pub fn readable(policy: &Policy, target: &Target<'_>) -> String {
         let mut text = Vec::with_capacity(64);

@@ -116,6 +116,9 @@ pub(crate) struct Disk {
     inline_read_bytes_max: u32,
 }
 
+/// An empty file that says that keys in this folder may have parts beside their URL.
+const KEY_PARTS: &str = "key-parts";
+
 impl DiskConfig {
     /// The usual limits around a folder and its capacity.
     pub fn new(dir: impl Into<PathBuf>, bytes_max: u64) -> Self {
@@ -227,6 +230,20 @@ impl Tier for DiskTier {
 
     fn purges(&self) -> Vec<PurgeRecord> {
         self.journal.read()
+    }
+
+    fn holds(&self, key: Key) -> bool {
+        self.shared.index.has(key) || !self.shared.backlog.is_idle()
+    }
+
+    fn note_key_parts(&self) {
+        if let Err(error) = fs::write(self.shared.dir.join(KEY_PARTS), []) {
+            self.shared.turn_off("key parts", &error);
+        }
+    }
+
+    fn has_key_parts(&self) -> bool {
+        self.shared.dir.join(KEY_PARTS).exists()
     }
 
     fn generation(&self) -> u64 {

@@ -180,7 +180,7 @@ impl Fill {
         if !matches!(reason, Reason::RequestNoStore | Reason::FillMemory) {
             self.store.mark_alone(self.shared.key, now_ms);
         }
-        self.store.flights.leave(&self.shared);
+        self.shared.close();
     }
 
     fn publish(&self, response: ResponseHead, plan: Option<Box<Plan>>, reason: Reason) {
@@ -217,7 +217,7 @@ impl Fill {
         if kept.bytes > config.object_bytes_max || held > config.fills_bytes_max {
             self.let_go();
             self.shared.state().passing = true;
-            self.store.flights.leave(&self.shared);
+            self.shared.close();
         }
     }
 
@@ -263,8 +263,7 @@ impl Fill {
         };
         let object =
             Arc::new(Object::new(identity, kept.plan.meta, kept.fields, Body::from_pieces(pieces)));
-        self.store.insert(&object);
-        Some(object)
+        self.store.insert(&object, Some(&self.shared)).then_some(object)
     }
 
     fn end_freshened(
@@ -281,7 +280,7 @@ impl Fill {
         let meta = plan.map_or_else(|| stale.meta().clone(), |plan| plan.meta);
         let object = Arc::new(stale.with_fields(meta, fields, self.shared.generation));
         if stored {
-            self.store.insert(&object);
+            self.store.insert(&object, Some(&self.shared));
         } else {
             self.store.forget(stale);
         }

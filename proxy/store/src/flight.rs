@@ -16,14 +16,16 @@
 //! one that falls further behind than the store keeps is failed.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use tidegate_cache::{Key, Plan, Reason};
-use tidegate_http::{FieldList, ResponseHead};
+use tidegate_http::{FieldList, Fields, ResponseHead};
 use tokio::sync::Notify;
 
 use crate::object::Object;
+use crate::store::Wanted;
 
 /// Why a reader gets no more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -66,6 +68,10 @@ pub(crate) struct Shared {
     /// The leader's fields, to tell variants apart.
     pub(crate) request: FieldList,
     pub(crate) generation: u64,
+    /// Whether others may join it.
+    joinable: AtomicBool,
+    /// Its key was purged since it began: nothing of it is stored.
+    purged: AtomicBool,
     state: Mutex<State>,
     /// Readers wait here for bytes.
     pub(crate) arrived: Notify,
@@ -118,16 +124,37 @@ impl FillHead {
 }
 
 impl Shared {
-    pub(crate) fn new(key: Key, url: &str, request: FieldList, generation: u64) -> Self {
+    pub(crate) fn new(wanted: &Wanted<'_>, generation: u64, joinable: bool) -> Self {
         Self {
-            key,
-            url: url.into(),
-            request,
+            key: wanted.key,
+            url: wanted.url.into(),
+            request: to_list(wanted.fields),
+            joinable: AtomicBool::new(joinable),
+            purged: AtomicBool::new(false),
             generation,
             state: Mutex::default(),
             arrived: Notify::new(),
             read: Notify::new(),
         }
+    }
+
+    pub(crate) fn is_joinable(&self) -> bool {
+        self.joinable.load(Relaxed)
+    }
+
+    /// From now on nobody joins it.
+    pub(crate) fn close(&self) {
+        self.joinable.store(false, Relaxed);
+    }
+
+    /// Its key is purged. Under the lock of the shard, as is whoever asks.
+    pub(crate) fn purge(&self) {
+        self.close();
+        self.purged.store(true, Relaxed);
+    }
+
+    pub(crate) fn is_purged(&self) -> bool {
+        self.purged.load(Relaxed)
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
@@ -208,4 +235,10 @@ impl State {
         let slow = followers.filter(|place| !place.lagged && place.piece <= first);
         slow.map(|place| place.lagged = true).count() as u64
     }
+}
+
+pub(crate) fn to_list(fields: &dyn Fields) -> FieldList {
+    let mut list = FieldList::new();
+    fields.each(&mut |name, value| list.push(name, value));
+    list
 }

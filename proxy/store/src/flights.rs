@@ -9,14 +9,19 @@ use tidegate_cache::Key;
 
 use crate::flight::Shared;
 
-/// The fills that can be joined, by key, and the generations of all.
+/// The fills that run, by key, and their generations.
 pub(crate) struct Flights {
     shards: Box<[Mutex<Shard>]>,
     generations: Mutex<BTreeMap<u64, usize>>,
 }
 
-/// The joinable fills of a part of the keys. Whoever holds its lock may also change what is stored under these keys.
-pub(crate) type Shard = HashMap<Key, Vec<Arc<Shared>>, KeyHash>;
+/// The fills of a part of the keys. Whoever holds its lock may also change what is stored under these keys.
+#[derive(Default)]
+pub(crate) struct Shard {
+    pub(crate) fills: HashMap<Key, Vec<Arc<Shared>>, KeyHash>,
+    /// Raised by every purge of a key, so that a read from a slower tier that began before does not bring it back.
+    pub(crate) purges: u64,
+}
 
 /// A key is a hash already.
 #[derive(Clone, Copy, Default)]
@@ -43,13 +48,13 @@ impl Flights {
         self.shards[index].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a fill out, so that nobody joins it any more.
+    /// Takes a fill out.
     pub(crate) fn leave(&self, shared: &Arc<Shared>) {
         let mut shard = self.shard(shared.key);
-        if let Some(flights) = shard.get_mut(&shared.key) {
+        if let Some(flights) = shard.fills.get_mut(&shared.key) {
             flights.retain(|flight| !Arc::ptr_eq(flight, shared));
             if flights.is_empty() {
-                shard.remove(&shared.key);
+                shard.fills.remove(&shared.key);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The store itself: lookup, recall, begin, purge.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{Lifecycle, OptionsBuilder, UnitWeighter, Weighter};
@@ -10,7 +10,7 @@ use tidegate_http::{FieldList, Fields};
 
 use crate::config::Config;
 use crate::fill::Fill;
-use crate::flight::{End, Shared, State};
+use crate::flight::{End, Shared, State, to_list};
 use crate::flights::{Flights, KeyHash, Shard};
 use crate::object::Object;
 use crate::purge::{PURGES_MAX, Purge, PurgeKind, Purges, Subject};
@@ -57,6 +57,8 @@ pub(crate) struct Inner {
     alone: Cache<Key, u64, UnitWeighter, KeyHash>,
     tier: Option<Arc<dyn Tier>>,
     swept: AtomicU64,
+    /// Whether any key was made with key parts: then a URL does not tell its key.
+    key_parts: AtomicBool,
 }
 
 #[derive(Clone)]
@@ -84,6 +86,7 @@ impl Store {
     pub fn with_tier(config: Config, tier: Option<Arc<dyn Tier>>) -> Self {
         let counters = Arc::new(Counters::default());
         let purges = Purges::default();
+        let key_parts = tier.as_ref().is_some_and(|tier| tier.has_key_parts());
         if let Some(tier) = &tier {
             purges.restore(&tier.purges(), tier.generation());
         }
@@ -101,6 +104,7 @@ impl Store {
             ),
             tier,
             swept: AtomicU64::new(0),
+            key_parts: AtomicBool::new(key_parts),
             config,
         }))
     }
@@ -127,14 +131,16 @@ impl Store {
     /// The same from the slower tier, after a [`lookup`](Self::lookup) in vain. What is found is in RAM afterwards. At
     /// once `None` without such a tier.
     pub async fn recall(&self, key: &Key, request: &dyn Fields) -> Option<Arc<Object>> {
-        let objects = self.0.tier.as_ref()?.recall(*key).await;
-        let mut standing = objects.into_iter().filter(|object| object.stands(&self.0.purges));
-        let found: Vec<_> = standing.by_ref().collect();
-        if found.is_empty() {
+        let tier = self.0.tier.as_ref()?;
+        let purges = self.0.flights.shard(*key).purges;
+        let objects = tier.recall(*key).await;
+        let found: Vec<_> = objects.into_iter().filter(|o| o.stands(&self.0.purges)).collect();
+        let mut shard = self.0.flights.shard(*key);
+        if found.is_empty() || shard.purges != purges {
             return None;
         }
         self.0.counters.recalled.inc();
-        found.iter().rev().for_each(|object| self.0.keep(object));
+        found.iter().rev().for_each(|object| self.0.keep(object, &mut shard));
         found.into_iter().find(|object| object.meta().vary.matches(request))
     }
 
@@ -147,31 +153,37 @@ impl Store {
         if let Some(object) = self.newer(wanted, stale) {
             return Flight::Ready(object);
         }
-        if alone {
-            drop(shard);
-            return self.lead(wanted, stale, None);
-        }
-        match self.join(&shard, wanted) {
+        match self.join(&shard, wanted).filter(|_| !alone) {
             Some(reader) => Flight::Join(reader),
-            None => self.lead(wanted, stale, Some(&mut shard)),
+            None => self.lead(wanted, stale, &mut shard, !alone),
         }
     }
 
     /// Begins a fetch that nobody joins, for a client that must not or will not wait.
     pub fn begin_alone(&self, wanted: &Wanted<'_>, stale: Option<&Arc<Object>>) -> Flight {
-        self.lead(wanted, stale, None)
+        self.lead(wanted, stale, &mut self.0.flights.shard(wanted.key), false)
     }
 
     /// Purges. When it returns no request is answered any more with what was fetched before. Takes the same time
     /// whatever is stored.
     pub fn purge(&self, purge: &Purge, kind: PurgeKind) {
+        let key = match (purge, kind) {
+            (Purge::Key(key), PurgeKind::Hard) => Some(*key),
+            (Purge::Url(url), PurgeKind::Hard) => Some(Key::of_url(self.seed(), url)),
+            _ => None,
+        };
         let tier = self.0.tier.as_ref();
-        self.0.purges.issue(purge, kind, |generation| {
-            tier.into_iter().for_each(|tier| tier.purged(purge, kind, generation));
-        });
-        if let (Purge::Key(key), PurgeKind::Hard) = (purge, kind) {
-            self.0.drop_purged(key);
-            tier.into_iter().for_each(|tier| tier.forget(*key));
+        // Taking out what is under a key needs no mark, so that a flood of unsafe requests leaves none.
+        let named = key.filter(|_| matches!(purge, Purge::Key(_)) || !self.0.has_key_parts());
+        let held = key.zip(tier).is_some_and(|(key, tier)| tier.holds(key));
+        if named.is_none() || held {
+            self.0.purges.issue(purge, kind, |generation| {
+                tier.into_iter().for_each(|tier| tier.purged(purge, kind, generation));
+            });
+        }
+        if let Some(key) = key {
+            self.0.take_out(key);
+            tier.filter(|_| held).into_iter().for_each(|tier| tier.forget(key));
         }
     }
 
@@ -212,7 +224,7 @@ impl Store {
         fields: FieldList,
     ) -> Arc<Object> {
         let object = Arc::new(old.with_fields(meta, fields, self.0.purges.latest()));
-        self.0.insert(&object);
+        self.0.insert(&object, None);
         object
     }
 
@@ -251,12 +263,13 @@ impl Store {
     }
 
     fn join(&self, shard: &Shard, wanted: &Wanted<'_>) -> Option<Reader> {
-        let flights = shard.get(&wanted.key)?;
-        let (shared, id) = flights.iter().find_map(|shared| {
-            let mut state = shared.state();
-            let fits = self.0.stands(shared, &state) && self.0.fits(shared, &state, wanted);
-            Some((shared, fits.then(|| state.admit()).flatten()?))
-        })?;
+        let flights = shard.fills.get(&wanted.key)?;
+        let (shared, id) =
+            flights.iter().filter(|shared| shared.is_joinable()).find_map(|shared| {
+                let mut state = shared.state();
+                let fits = self.0.stands(shared, &state) && self.0.fits(shared, &state, wanted);
+                Some((shared, fits.then(|| state.admit()).flatten()?))
+            })?;
         self.0.counters.joined.inc();
         Some(Reader::follower(Arc::clone(shared), id, to_list(wanted.fields)))
     }
@@ -265,29 +278,55 @@ impl Store {
         &self,
         wanted: &Wanted<'_>,
         stale: Option<&Arc<Object>>,
-        shard: Option<&mut Shard>,
+        shard: &mut Shard,
+        joinable: bool,
     ) -> Flight {
+        self.0.note_key_parts(wanted);
         let generation = self.0.purges.latest();
         self.0.flights.began(generation);
         self.0.counters.fills.inc();
-        let request = to_list(wanted.fields);
-        let shared = Arc::new(Shared::new(wanted.key, wanted.url, request, generation));
+        let shared = Arc::new(Shared::new(wanted, generation, joinable));
         let id = shared.state().admit().unwrap_or_default();
-        if let Some(shard) = shard {
-            shard.entry(wanted.key).or_default().push(Arc::clone(&shared));
-        }
+        shard.fills.entry(wanted.key).or_default().push(Arc::clone(&shared));
         let reader = Reader::leader(Arc::clone(&shared), id);
-        Flight::Lead(Fill::new(self.0.clone(), shared, stale.cloned()), reader)
+        Flight::Lead(Fill::new(Arc::clone(&self.0), shared, stale.cloned()), reader)
     }
 }
 
 impl Inner {
-    /// Puts a complete response in, and offers it to the slower tier.
-    pub(crate) fn insert(&self, object: &Arc<Object>) {
+    /// Puts a complete response in, and offers it to the slower tier, unless its key was purged while it was filled.
+    pub(crate) fn insert(&self, object: &Arc<Object>, fill: Option<&Shared>) -> bool {
+        let mut shard = self.flights.shard(object.key());
+        if fill.is_some_and(Shared::is_purged) {
+            return false;
+        }
         self.counters.stored.inc();
-        self.keep(object);
+        self.keep(object, &mut shard);
         if let Some(tier) = &self.tier {
             tier.offer(Arc::clone(object));
+        }
+        true
+    }
+
+    /// Takes out whatever is under a key, and keeps what is being filled from getting in.
+    fn take_out(&self, key: Key) {
+        let mut shard = self.flights.shard(key);
+        shard.purges += 1;
+        shard.fills.get(&key).into_iter().flatten().for_each(|fill| fill.purge());
+        if let Some((_, slot)) = self.ram.remove(&key) {
+            self.counters.purged.add(slot.variants().len() as u64);
+        }
+    }
+
+    /// Whether a key may be other than its URL says.
+    fn has_key_parts(&self) -> bool {
+        self.key_parts.load(Relaxed)
+    }
+
+    fn note_key_parts(&self, wanted: &Wanted<'_>) {
+        let parts = wanted.key != Key::of_url(&self.config.seed, wanted.url);
+        if parts && !self.key_parts.swap(true, Relaxed) {
+            self.tier.iter().for_each(|tier| tier.note_key_parts());
         }
     }
 
@@ -314,8 +353,8 @@ impl Inner {
         }
     }
 
-    fn keep(&self, object: &Arc<Object>) {
-        let _shard = self.flights.shard(object.key());
+    /// Under the lock of the shard.
+    fn keep(&self, object: &Arc<Object>, _: &mut Shard) {
         let slot = match self.ram.peek(&object.key()) {
             Some(slot) => slot.with(object),
             None => Some(Slot::One(Arc::clone(object))),
@@ -421,10 +460,4 @@ fn ram(
         Ok(options) => Cache::with_options(options, Weigh, KeyHash, evictions),
         Err(_) => Cache::with(items, config.ram_bytes, Weigh, KeyHash, evictions),
     }
-}
-
-fn to_list(fields: &dyn Fields) -> FieldList {
-    let mut list = FieldList::new();
-    fields.each(&mut |name, value| list.push(name, value));
-    list
 }

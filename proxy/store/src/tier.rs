@@ -25,12 +25,25 @@ pub trait Tier: Send + Sync {
     /// Forgets a key.
     fn forget(&self, key: Key);
 
+    /// Whether anything may be kept for a key, or is about to be.
+    fn holds(&self, _key: Key) -> bool {
+        true
+    }
+
     /// A purge is being issued. A tier that outlives the process keeps it before this returns.
     fn purged(&self, _purge: &Purge, _kind: PurgeKind, _generation: u64) {}
 
     /// The purges that what is kept has yet to meet, oldest first.
     fn purges(&self) -> Vec<PurgeRecord> {
         Vec::new()
+    }
+
+    /// From now on some keys have parts beside their URL. A tier that outlives the process remembers it.
+    fn note_key_parts(&self) {}
+
+    /// Whether any key may have such parts.
+    fn has_key_parts(&self) -> bool {
+        true
     }
 
     /// The highest generation of what is kept.

@@ -114,6 +114,7 @@ proptest! {
             scheme: Scheme::Http, host: "h", port: Some(8080), path: "/", query: Some(query), fields: &none,
         };
         let (a, b) = (target(&a), target(&b));
+        prop_assert_eq!(Key::of(&SEED, &policy, &a), Key::of_url(&SEED, &a.url(&policy)));
         prop_assert_eq!(
             Key::readable(&policy, &a) == Key::readable(&policy, &b),
             Key::of(&SEED, &policy, &a) == Key::of(&SEED, &policy, &b)

@@ -59,6 +59,10 @@ enum Places {
 }
 
 impl Index {
+    pub(super) fn has(&self, key: Key) -> bool {
+        self.read().keys.contains_key(&key)
+    }
+
     pub(super) fn keys(&self) -> usize {
         self.read().keys.len()
     }

@@ -93,6 +93,11 @@ impl Backlog {
         }
     }
 
+    pub(super) fn is_idle(&self) -> bool {
+        let queue = self.queue();
+        !queue.busy && queue.tasks.is_empty()
+    }
+
     pub(super) fn close(&self) {
         self.queue().closed = true;
         self.changed.notify_all();
@@ -108,9 +113,9 @@ impl Backlog {
         while queue.tasks.is_empty() && !queue.closed {
             queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
-        queue.busy = true;
         let batch = queue.batch();
-        (!batch.is_empty()).then_some(batch)
+        queue.busy = !batch.is_empty();
+        queue.busy.then_some(batch)
     }
 
     fn put(&self, queue: &mut Queue, task: Task, bytes: u64) {

@@ -1,7 +1,9 @@
-use tidegate_cache::{Reason, TagId};
+use std::sync::{Arc, OnceLock};
+
+use tidegate_cache::{Key, Reason, TagId};
 
 use super::support::*;
-use crate::{Flight, Purge, PurgeKind, Store};
+use crate::{Flight, Object, Purge, PurgeKind, Recalled, Store, Tier};
 
 const FRESH: &str = "cache-control: max-age=60\nsurrogate-key: red\nvary: v";
 
@@ -121,7 +123,7 @@ async fn a_sweep_keeps_the_purges_that_fills_still_have_to_meet() {
     let store = store();
     let ask = ask(&store, "/x/1", "");
     let (mut fill, _reader) = ask.lead(&store);
-    store.purge(&Purge::Url(ask.url.clone()), PurgeKind::Hard);
+    store.purge(&Purge::Prefix(ask.url.clone()), PurgeKind::Hard);
     store.sweep();
     ask.head(&mut fill, 200, FRESH);
     fill.body("old".into()).await.unwrap();
@@ -133,12 +135,72 @@ async fn a_sweep_keeps_the_purges_that_fills_still_have_to_meet() {
 async fn more_purges_than_are_kept_purge_more_never_less() {
     let store = store();
     let old = stored(&store).await;
-    store.purge(&Purge::Url(old[0].url.clone()), PurgeKind::Hard);
-    for n in 0..crate::PURGES_MAX {
-        store.purge(&Purge::Url(format!("https://b.example/{n}")), PurgeKind::Hard);
+    store.purge(&Purge::Prefix(old[0].url.clone()), PurgeKind::Hard);
+    for n in 0..crate::PURGES_MAX as u64 {
+        store.purge(&Purge::Tag(TagId::from_u64(n)), PurgeKind::Hard);
     }
     assert!(store.0.purges.len() <= crate::PURGES_MAX);
     assert!(old[0].lookup(&store).is_err());
     let new = stored(&store).await;
     assert!(new[0].lookup(&store).is_ok());
+}
+
+/// Anybody can send unsafe requests: what they invalidate must not push out the purges that count.
+#[tokio::test]
+async fn a_flood_of_purges_by_url_leaves_no_marks() {
+    let store = store();
+    let asks = stored(&store).await;
+    for n in 0..10_000 {
+        store.purge(&Purge::Url(format!("https://a.example/{n}")), PurgeKind::Hard);
+    }
+    assert_eq!(store.0.purges.len(), 0);
+    assert!(asks[0].lookup(&store).is_ok());
+}
+
+/// With key parts one URL has many keys, which only a mark reaches.
+#[tokio::test]
+async fn a_purge_by_url_reaches_every_key_of_it() {
+    let store = store();
+    let mut parted = ask(&store, "/x/1", "");
+    parted.key = Key::from_u128(77);
+    parted.store(&store, FRESH, "body").await;
+    let plain = ask(&store, "/x/1", "");
+    plain.store(&store, FRESH, "body").await;
+    store.purge(&Purge::Url(plain.url.clone()), PurgeKind::Hard);
+    assert!(plain.lookup(&store).is_err());
+    assert!(parted.lookup(&store).is_err());
+}
+
+/// A tier that is purged while it is being read.
+struct PurgedWhileRead(OnceLock<(Store, Ask, Arc<Object>)>);
+
+impl Tier for PurgedWhileRead {
+    fn recall(&self, _: Key) -> Recalled<'_> {
+        let (store, ask, object) = self.0.get().unwrap();
+        store.purge(&Purge::Url(ask.url.clone()), PurgeKind::Hard);
+        Box::pin(std::future::ready(vec![Arc::clone(object)]))
+    }
+
+    fn offer(&self, _: Arc<Object>) {}
+
+    fn forget(&self, _: Key) {}
+
+    fn holds(&self, _: Key) -> bool {
+        false
+    }
+
+    fn has_key_parts(&self) -> bool {
+        false
+    }
+}
+
+#[tokio::test]
+async fn a_read_from_disk_does_not_bring_back_what_was_purged_meanwhile() {
+    let tier = Arc::new(PurgedWhileRead(OnceLock::new()));
+    let store = Store::with_tier(config(), Some(Arc::clone(&tier) as Arc<dyn Tier>));
+    let ask = ask(&store, "/a", "");
+    let object = ask.store(&store, FRESH, "old").await;
+    let _ = tier.0.set((store.clone(), ask.clone(), object));
+    assert!(store.recall(&ask.key, &ask.fields).await.is_none());
+    assert!(ask.lookup(&store).is_err());
 }

@@ -418,9 +418,10 @@ impl World {
         for path in 0..PATHS {
             let key = ask(&self.store, &format!("/{path}"), "").key;
             let shard = self.store.0.flights.shard(key);
-            let flights = shard.get(&key).map(Vec::as_slice).unwrap_or_default();
+            let flights = shard.fills.get(&key).map(Vec::as_slice).unwrap_or_default();
             let mut wanted: Vec<_> = flights
                 .iter()
+                .filter(|flight| flight.is_joinable())
                 .map(|flight| {
                     let variant = flight.request.text("v").filter(|_| varies(path));
                     (flight.generation, variant)
