@@ -7,11 +7,11 @@ use std::sync::{
 
 use hashbrown::HashMap;
 use tokio::runtime::Handle;
-use wasmtime::{Engine, Linker};
+use wasmtime::Linker;
 
 use crate::{
     Clock, Dispatcher, LogLevel, LogSink, Plugin,
-    code::CodeCache,
+    compiler::Compiler,
     keeper::Keeper,
     lists::Lists,
     record::Record,
@@ -21,9 +21,8 @@ use crate::{
 
 /// Engine, clock and everything that outlives a plugin.
 pub(crate) struct Common {
-    pub(crate) engine: Engine,
+    pub(crate) compiler: Arc<Compiler>,
     pub(crate) linker: Linker<State>,
-    pub(crate) code: Option<CodeCache>,
     pub(crate) clock: Clock,
     pub(crate) dispatcher: Arc<dyn Dispatcher>,
     pub(crate) random_seed: Option<u64>,

@@ -2,7 +2,6 @@
 
 use std::{
     fmt,
-    num::NonZeroUsize,
     sync::{Arc, Mutex, PoisonError, Weak, atomic::AtomicU64},
     thread,
     time::Duration,
@@ -11,12 +10,12 @@ use std::{
 use hashbrown::HashMap;
 use sha2::{Digest, Sha256};
 use tokio::runtime::Handle;
-use wasmtime::{Config, Engine, EngineWeak, InstancePre, Module};
+use wasmtime::{EngineWeak, InstancePre, Module};
 
 use crate::{
     HostConfig, HostError, LoadError, Plugin, PluginConfig, PluginStatus, Sample, abi,
-    code::CodeCache,
     common::Common,
+    compiler::Compiler,
     keeper::{self, Keeper},
     lists::{List, Lists},
     metric::gauge,
@@ -26,10 +25,6 @@ use crate::{
     state::State,
 };
 
-/// Stack of one callback in bytes; threads have 2 MiB.
-const STACK_BYTES_MAX: usize = 512 << 10;
-/// Frames of a backtrace.
-const FRAMES_MAX: NonZeroUsize = NonZeroUsize::new(20).expect("not zero");
 /// Versions of the ABI, by the export that marks them.
 const ABI_MARKERS: [&str; 3] =
     ["proxy_abi_version_0_1_0", "proxy_abi_version_0_2_0", "proxy_abi_version_0_2_1"];
@@ -46,22 +41,24 @@ impl Host {
     /// # Errors
     /// When the engine refuses its settings or the code folder cannot be written.
     pub fn new(config: HostConfig) -> Result<Arc<Self>, HostError> {
-        let failed = |error: wasmtime::Error| HostError::Engine(error.to_string());
-        let engine = engine(&config).map_err(failed)?;
-        let linker = abi::linker(&engine).map_err(failed)?;
-        let code = config.code_cache.as_deref().map(CodeCache::open).transpose()?;
+        let compiler = Compiler::new(&config, false)?;
+        spawn_clock(compiler.engine.weak(), step(&config))?;
+        Self::on(compiler, config)
+    }
+
+    /// A host over an engine whose clock runs already.
+    pub(crate) fn on(compiler: Arc<Compiler>, config: HostConfig) -> Result<Arc<Self>, HostError> {
+        let linker = abi::linker(&compiler.engine);
         let (keeper, jobs) = Keeper::new();
-        spawn_clock(engine.weak(), Duration::from_micros(config.epoch_us.max(100)))?;
         let common = Arc::new(Common {
-            engine,
-            linker,
-            code,
+            linker: linker.map_err(|error| HostError::Engine(error.to_string()))?,
+            compiler,
+            epoch_us: u64::try_from(step(&config).as_micros()).unwrap_or(u64::MAX),
             clock: config.clock,
             dispatcher: config.dispatcher,
             random_seed: config.random_seed,
             log_sink: config.log_sink,
             workers: config.workers,
-            epoch_us: config.epoch_us.max(100),
             fuel: config.fuel,
             queues: Queues::new(config.queue_bytes_max),
             lists: Lists::default(),
@@ -87,7 +84,7 @@ impl Host {
     /// Everything that keeps the plugin from running; the plugin loaded before goes on.
     pub fn load(&self, config: PluginConfig) -> Result<Arc<Plugin>, LoadError> {
         let sha256 = digest(&config)?;
-        let module = self.compile(&config, &sha256)?;
+        let module = self.common.compiler.compile(&config, &sha256)?;
         if !module.exports().any(|export| ABI_MARKERS.contains(&export.name())) {
             return Err(LoadError::Abi { plugin: config.name });
         }
@@ -127,18 +124,11 @@ impl Host {
         self.common.plugins().iter().map(|plugin| plugin.status()).collect()
     }
 
-    fn compile(&self, config: &PluginConfig, sha256: &str) -> Result<Module, LoadError> {
-        let Common { engine, code, .. } = &*self.common;
-        if let Some(module) = code.as_ref().and_then(|code| code.load(engine, sha256)) {
-            return Ok(module);
-        }
-        let module = Module::from_binary(engine, &config.module).map_err(|error| {
-            LoadError::Compile { plugin: config.name.clone(), reason: format!("{error:#}") }
-        })?;
-        if let Some(code) = code {
-            code.store(engine, sha256, &module);
-        }
-        Ok(module)
+    /// Compiles a module and lists the imports that are not offered.
+    pub(crate) fn inspect(&self, config: PluginConfig) -> Result<(Module, Vec<String>), LoadError> {
+        let module = self.common.compiler.compile(&config, "inspected")?;
+        let missing = self.missing(&module, &self.shared(config));
+        Ok((module, missing))
     }
 
     fn shared(&self, mut config: PluginConfig) -> Arc<Shared> {
@@ -193,18 +183,13 @@ impl fmt::Debug for Host {
     }
 }
 
-fn engine(config: &HostConfig) -> wasmtime::Result<Engine> {
-    let mut settings = Config::new();
-    settings
-        .epoch_interruption(true)
-        .consume_fuel(config.fuel)
-        .max_wasm_stack(STACK_BYTES_MAX)
-        .wasm_backtrace_max_frames(Some(FRAMES_MAX));
-    Engine::new(&settings)
+/// Step of the epoch.
+fn step(config: &HostConfig) -> Duration {
+    Duration::from_micros(config.epoch_us.max(100))
 }
 
 /// Moves the epoch on until the engine is gone.
-fn spawn_clock(engine: EngineWeak, step: Duration) -> Result<(), HostError> {
+pub(crate) fn spawn_clock(engine: EngineWeak, step: Duration) -> Result<(), HostError> {
     let clock = move || {
         while let Some(engine) = engine.upgrade() {
             engine.increment_epoch();
@@ -222,9 +207,13 @@ fn spawn_keeper(jobs: keeper::Jobs, common: Weak<Common>) -> Result<(), HostErro
     Ok(())
 }
 
+/// SHA-256 in hex.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 fn digest(config: &PluginConfig) -> Result<String, LoadError> {
-    let bytes = Sha256::digest(&config.module);
-    let actual: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let actual = sha256(&config.module);
     match &config.sha256 {
         Some(pinned) if !pinned.eq_ignore_ascii_case(&actual) => {
             Err(LoadError::Digest { plugin: config.name.clone(), actual, pinned: pinned.clone() })

@@ -365,7 +365,7 @@ const UNDONE_MAX: usize = 10_000;
 
 pub(crate) fn new_store(common: &Arc<Common>, plugin: &Arc<Shared>, number: u64) -> Store<State> {
     let state = State::new(common.clone(), plugin.clone(), number);
-    let mut store = Store::new(&common.engine, state);
+    let mut store = Store::new(&common.compiler.engine, state);
     store.limiter(|state| &mut state.guard);
     deadline::install(&mut store);
     if common.fuel {

@@ -20,6 +20,7 @@ mod abi;
 mod chain;
 mod code;
 mod common;
+mod compiler;
 mod config;
 mod deadline;
 mod dispatch;
@@ -42,6 +43,7 @@ mod state;
 mod status;
 mod stream;
 mod verdict;
+pub mod workbench;
 
 pub use chain::{Chain, RequestContext};
 pub use config::{Clock, HostConfig, LimitsConfig, LogLevel, LogSink, OnFailure, PluginConfig};

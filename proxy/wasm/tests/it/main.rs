@@ -6,4 +6,5 @@ mod abi;
 mod hostile;
 mod request;
 mod rules;
+mod workbench;
 mod world;

@@ -7,7 +7,7 @@ use tidegate_wasm::{Chain, Host, HostConfig, MetricValue, Phases, PluginConfig, 
 use crate::world::Request;
 
 /// A built rule. CI builds them first, so a missing one is a failure, not a reason to skip.
-fn rule(name: &str) -> Vec<u8> {
+pub(crate) fn rule(name: &str) -> Vec<u8> {
     let dist = std::env::var_os("TIDEGATE_PLUGINS_DIST").map_or_else(
         || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../plugins/dist")),
         PathBuf::from,

@@ -1,0 +1,107 @@
+//! The workbench over modules in WAT and over the rules that ship.
+
+use tidegate_wasm::workbench::{Report, WorkbenchError, bench, inspect, run_cases, template};
+
+use crate::{rules::rule, world::module};
+
+fn problems(report: &Report) -> Vec<&str> {
+    report.cases.iter().flat_map(|case| &case.problems).map(String::as_str).collect()
+}
+
+#[test]
+fn the_cases_of_every_rule_hold() {
+    let rules = concat!(env!("CARGO_MANIFEST_DIR"), "/../../plugins/rules");
+    let mut seen = 0;
+    for folder in std::fs::read_dir(rules).unwrap().map(|entry| entry.unwrap().path()) {
+        let Ok(text) = std::fs::read_to_string(folder.join("cases.toml")) else { continue };
+        let name = folder.file_name().unwrap().to_str().unwrap().replace('-', "_");
+        let report =
+            run_cases(&rule(&name), &text).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(report.passed(), "{name}: {:#?}", problems(&report));
+        seen += 1;
+    }
+    assert!(seen >= 5, "only {seen} rules have cases");
+}
+
+#[test]
+fn what_is_not_as_expected_is_told() {
+    let text = r#"
+        config = '{"marks": [{"header": "x-demo-bot", "value": "1"}]}'
+        [[case]]
+        name = "wrong in every way"
+        [[case.step]]
+        request = "GET /"
+        headers = { x-demo-bot = "1" }
+        [case.step.expect]
+        status = 200
+        answered = false
+        body = "nonsense"
+        answer_headers = { content-type = "text/plain" }
+        labels = { "label.refused" = "other" }
+        logs = ["nothing"]
+        metrics = { bad_bot_refused = 7, bad_bot_unknown = 1 }
+        calls = ["a GET /"]
+        fuel_max = 1
+        [[case]]
+        name = "loads"
+        load_error = "anything"
+        [[case]]
+        name = "does not load"
+        config = "[]"
+    "#;
+    let report = run_cases(&rule("bad_bot"), text).unwrap();
+    assert!(!report.passed());
+    let counts: Vec<usize> = report.cases.iter().map(|case| case.problems.len()).collect();
+    assert_eq!(counts, [10, 1, 1], "{:#?}", problems(&report));
+    assert!(report.cases[0].fuel > 1_000);
+}
+
+#[test]
+fn cases_give_the_same_fuel_each_time() {
+    let text = "[[case]]\nname = \"once\"\n[[case.step]]\nrequest = \"GET /\"\n";
+    let fuel = || run_cases(&rule("bad_bot"), text).unwrap().cases[0].fuel;
+    assert_eq!(fuel(), fuel());
+}
+
+#[test]
+fn a_file_that_is_none_is_an_error() {
+    for text in ["", "config = 7", "[[case]]\nnam = \"typo\""] {
+        let error = run_cases(&rule("bad_bot"), text).unwrap_err();
+        assert!(matches!(error, WorkbenchError::Cases(_)), "{error}");
+    }
+}
+
+#[test]
+fn a_module_is_inspected_without_running() {
+    let wat = module(
+        "(import \"env\" \"vendor_magic\" (func))",
+        "(func (export \"proxy_on_tick\") (param i32))",
+    );
+    let inspection = inspect(&wat::parse_str(wat).unwrap()).unwrap();
+    assert_eq!(inspection.abi, ["proxy_abi_version_0_2_1"]);
+    assert_eq!(inspection.missing, ["env.vendor_magic"]);
+    assert_eq!(inspection.memory_bytes, 131_072);
+    assert!(inspection.callbacks.contains(&"proxy_on_tick".to_owned()));
+    assert!(inspect(b"text").is_err());
+}
+
+#[test]
+fn the_cost_is_measured() {
+    let report = bench(&rule("header_check"), br#"{"header": "x", "refuse": "y"}"#).unwrap();
+    assert!(report.ns > 0 && report.fuel > 100 && report.memory_bytes > 65_536, "{report:?}");
+    let refusing = bench(&rule("header_check"), br#"{"header": "accept", "refuse": "*"}"#);
+    assert!(matches!(refusing, Err(WorkbenchError::Bench(_))));
+}
+
+#[test]
+fn a_new_rule_has_its_name_everywhere() {
+    let files = template("my-rule", "{ path = \"../../sdk\" }").unwrap();
+    let text: String = files.iter().map(|(_, text)| text.as_str()).collect();
+    assert!(
+        text.contains("MyRule") && text.contains("my_rule_refused") && text.contains("my-rule")
+    );
+    assert!(!text.contains('@'), "a place was not filled");
+    for name in ["", "My", "a b", "../x", "1st"] {
+        assert!(template(name, "").is_err(), "{name}");
+    }
+}
