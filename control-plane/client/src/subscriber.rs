@@ -115,7 +115,8 @@ pub trait Handler: Send + Sync + 'static {
         std::future::ready(Ok(()))
     }
 
-    /// The last purge whose effect the cache on disk has; none when the cache starts empty.
+    /// The last purge whose effect the cache on disk has, where the cache knows better than the
+    /// subscriber, which keeps the last one that [`Handler::on_purge`] returned from.
     fn purge_position(&self) -> Option<u64> {
         None
     }
@@ -152,6 +153,9 @@ pub struct Status {
     pub active: Option<(u64, String)>,
     /// The last purge carried out.
     pub purge_seq: u64,
+    /// Whether the control plane was heard and every purge that it spoke of is carried out: until
+    /// then a cache on disk may have what was purged while this node was away.
+    pub purged: bool,
     /// The last operation applied of each table.
     pub tables: BTreeMap<String, u64>,
 }
@@ -198,7 +202,9 @@ impl Subscriber {
     pub async fn start<H: Handler>(self, handler: Arc<H>) -> Subscription {
         let Self { config, client, blobs, last_good } = self;
         let (acks, ack_queue) = mpsc::unbounded_channel();
-        let shared = Arc::new(Shared::new(config, client, acks, handler.purge_position()));
+        let kept = purges::position_read(&config.data_dir);
+        let purged = handler.purge_position().or(kept);
+        let shared = Arc::new(Shared::new(config, client, acks, purged));
         let (spec, newest) = watch::channel(None);
         let (table, table_queue) = mpsc::channel(QUEUE_MAX);
         let (purge, purge_queue) = mpsc::channel(QUEUE_MAX);
@@ -224,11 +230,15 @@ impl Subscription {
 
     /// How it stands.
     pub fn status(&self) -> Status {
+        let shared = &self.shared;
+        let purge_seq = shared.purged.load(Ordering::Acquire);
+        let heard = shared.freshness.silence().is_some();
         Status {
-            connected: *self.shared.connected.borrow(),
-            active: self.shared.active(),
-            purge_seq: self.shared.purged.load(Ordering::Acquire),
-            tables: self.shared.positions(),
+            connected: *shared.connected.borrow(),
+            purged: heard && purge_seq >= shared.purge_head.load(Ordering::Acquire),
+            active: shared.active(),
+            purge_seq,
+            tables: shared.positions(),
         }
     }
 

@@ -139,6 +139,7 @@ impl Position {
     }
 
     async fn follow(&mut self, mut lines: broadcast::Receiver<Line>) -> Result<(), Gone> {
+        self.purges_begin().await?;
         self.heartbeat(self.purges).await?;
         self.catch_up().await?;
         let mut tick = tokio::time::interval(Duration::from_millis(HEARTBEAT_MS));
@@ -216,7 +217,7 @@ impl Position {
         loop {
             let store = &self.app.store;
             let purges = store.purges_after(self.purges, PURGES_MAX).await.map_err(failed)?;
-            let Some(first) = purges.first() else { return self.purges_lost().await };
+            let Some(first) = purges.first() else { return Ok(()) };
             // The log does not reach back so far: whatever it was, it is covered by everything.
             if first.seq > self.purges + 1 {
                 let all = everything(first.seq - 1);
@@ -231,7 +232,7 @@ impl Position {
     }
 
     /// A position beyond the newest purge comes from another database.
-    async fn purges_lost(&mut self) -> Result<(), Gone> {
+    async fn purges_begin(&mut self) -> Result<(), Gone> {
         let head = self.app.store.heads().await.map_err(failed)?.purge;
         self.purges = self.purges.min(head);
         Ok(())

@@ -1,5 +1,7 @@
 //! Carries purges out in order and says so.
 
+use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -11,6 +13,7 @@ use super::shared::Shared;
 use crate::Handler;
 
 const RETRY_MS: u64 = 200;
+const POSITION_FILE: &str = "purges.seq";
 
 pub(crate) async fn run<H: Handler>(
     shared: Arc<Shared>,
@@ -24,7 +27,24 @@ pub(crate) async fn run<H: Handler>(
         }
         handler.on_purge(purge).await;
         shared.purged.store(seq, Ordering::Release);
+        position_write(&shared.config.data_dir, seq);
         shared.purge_done.send_replace(seq);
+    }
+}
+
+/// The last purge carried out before the last stop. One that is too old costs repeated purges, never
+/// a missed one, so it is written without waiting for the disk.
+pub(crate) fn position_read(folder: &Path) -> Option<u64> {
+    fs::read_to_string(folder.join(POSITION_FILE)).ok()?.trim().parse().ok()
+}
+
+pub(crate) fn position_write(folder: &Path, seq: u64) {
+    let path = folder.join(POSITION_FILE);
+    let temporary = path.with_extension("tmp");
+    let written =
+        fs::write(&temporary, seq.to_string()).and_then(|()| fs::rename(&temporary, &path));
+    if let Err(error) = written {
+        tracing::warn!(%error, path = %path.display(), "purge position not kept");
     }
 }
 

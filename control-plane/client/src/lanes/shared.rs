@@ -19,6 +19,8 @@ pub(crate) struct Shared {
     pub(crate) resync: Notify,
     /// The last purge carried out; meaningless while `purge_known` is false.
     pub(crate) purged: AtomicU64,
+    /// The last purge that the control plane spoke of.
+    pub(crate) purge_head: AtomicU64,
     pub(crate) purge_done: watch::Sender<u64>,
     purge_known: Mutex<bool>,
     acks: mpsc::UnboundedSender<Ack>,
@@ -49,6 +51,7 @@ impl Shared {
             connected: watch::Sender::new(false),
             resync: Notify::new(),
             purged: AtomicU64::new(purged.unwrap_or(0)),
+            purge_head: AtomicU64::new(0),
             purge_done: watch::Sender::new(0),
             purge_known: Mutex::new(purged.is_some()),
             acks,
@@ -89,13 +92,18 @@ impl Shared {
         *self.purge_known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A node with an empty cache begins where the server stands.
-    pub(crate) fn purge_begin(&self, seq: u64) {
+    /// The control plane stands here. A node that is here for the first time begins there, and so
+    /// does one that is ahead when the stream begins: it knows another database's purges.
+    pub(crate) fn purge_heard(&self, seq: u64, begins: bool) {
         let mut known = self.purge_known.lock().unwrap_or_else(PoisonError::into_inner);
-        if !*known {
+        let ahead = begins && self.purged.load(Ordering::Acquire) > seq;
+        if !*known || ahead {
             self.purged.store(seq, Ordering::Release);
+            self.purge_head.store(seq, Ordering::Release);
+            super::purges::position_write(&self.config.data_dir, seq);
             *known = true;
         }
+        self.purge_head.fetch_max(seq, Ordering::AcqRel);
     }
 
     pub(crate) fn active(&self) -> Option<(u64, String)> {

@@ -48,12 +48,13 @@ async fn follow(shared: &Shared, lanes: &Lanes, backoff: &mut Backoff) -> Result
     let response = transport.send(Method::GET, &path, accept, Bytes::new()).await?;
     let mut body = response.into_body();
     let mut lines = Lines::default();
+    let mut begins = true;
     while let Some(chunk) = next_chunk(shared, &mut body).await? {
         if !lines.push(&chunk) {
             return Err(transport.protocol("a line of the stream is too long"));
         }
         while let Some(line) = lines.next() {
-            if hand_out(shared, lanes, &line).await? {
+            if hand_out(shared, lanes, &line, &mut begins).await? {
                 backoff.reset();
                 shared.connected.send_if_modified(|connected| !std::mem::replace(connected, true));
             }
@@ -80,7 +81,7 @@ async fn next_chunk(shared: &Shared, body: &mut Incoming) -> Result<Option<Bytes
 }
 
 /// Gives a line to its lane; false for a line that this program does not know.
-async fn hand_out(shared: &Shared, lanes: &Lanes, line: &[u8]) -> Result<bool> {
+async fn hand_out(shared: &Shared, lanes: &Lanes, line: &[u8], begins: &mut bool) -> Result<bool> {
     if line.is_empty() {
         return Ok(false);
     }
@@ -106,13 +107,15 @@ async fn hand_out(shared: &Shared, lanes: &Lanes, line: &[u8]) -> Result<bool> {
             lanes.table.send(TableMessage::Event(event)).await.map_err(|_| gone())?;
         }
         Event::Purge(purge) => lanes.purge.send(purge).await.map_err(|_| gone())?,
-        Event::Heartbeat(heartbeat) => heard(shared, lanes, heartbeat).await,
+        Event::Heartbeat(heartbeat) => {
+            shared.purge_heard(heartbeat.purge_seq, std::mem::take(begins));
+            heard(lanes, heartbeat).await;
+        }
     }
     Ok(true)
 }
 
-async fn heard(shared: &Shared, lanes: &Lanes, heartbeat: Heartbeat) {
-    shared.purge_begin(heartbeat.purge_seq);
+async fn heard(lanes: &Lanes, heartbeat: Heartbeat) {
     let arrived = Instant::now();
     for (table, head) in heartbeat.tables {
         let _ = lanes.table.send(TableMessage::Head { table, head, arrived }).await;

@@ -60,3 +60,38 @@ async fn a_node_that_was_cut_off_carries_out_what_it_missed_in_order() {
     let seqs: Vec<u64> = edge.seen.purges.lock().unwrap().iter().map(|p| p.seq).collect();
     assert_eq!(seqs, [1, 2, 3]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_was_switched_off_carries_out_what_it_missed() {
+    let world = World::start().await;
+    let edge = world.edge("e1").await;
+    world.until_node("e1", |node| node.live).await;
+    world.admin().purge(&tag("a")).await.unwrap();
+    edge.subscription.shutdown().await;
+    world.until_node("e1", |node| !node.live).await;
+    let report = world.admin().purge(&tag("b")).await.unwrap();
+    assert_eq!((report.done, report.away), (true, vec!["e1".to_owned()]));
+    let edge = world.edge("e1").await;
+    eventually("b", async || (edge.seen.purges.lock().unwrap().len() == 1).then_some(())).await;
+    assert_eq!(edge.seen.purges.lock().unwrap()[0].targets, [PurgeTarget::Tag("b".into())]);
+    eventually("purged", async || edge.subscription.status().purged.then_some(())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_knows_another_database_starts_counting_with_the_new_one() {
+    let mut world = World::start().await;
+    let edge = world.edge("e1").await;
+    world.until_node("e1", |node| node.live).await;
+    for name in ["a", "b", "c"] {
+        world.admin().purge(&tag(name)).await.unwrap();
+    }
+    world.stop().await;
+    for file in ["control.db", "control.db-wal", "control.db-shm"] {
+        std::fs::remove_file(world.folder.path().join(file)).ok();
+    }
+    world.again().await;
+    world.until_node("e1", |node| node.live).await;
+    let report = world.admin().purge(&tag("d")).await.unwrap();
+    assert!(report.done && report.seq == 1, "{report:?}");
+    assert_eq!(edge.seen.purges.lock().unwrap().len(), 4);
+}
