@@ -1,6 +1,5 @@
 //! The link to the control plane: settings and keys come in, operations on links go out.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -15,7 +14,7 @@ use tidegate_origin_media::Signer;
 use tidegate_sign::{Algorithm, Key, Keyset, KeysetOptions};
 use tidegate_spec::{KeyMaterial, Spec};
 
-use crate::{ControlPlane, merged};
+use crate::{OriginConfig, merged};
 
 /// The pushed table of the links.
 const LINKS_TABLE: &str = "links";
@@ -35,13 +34,14 @@ struct Table(Client);
 /// A connection that does not follow yet.
 pub(crate) struct Link(Subscriber);
 
-/// Prepares the connection; nothing is sent yet.
-pub(crate) fn connect(plane: &ControlPlane, data_dir: &Path) -> Result<Link, ClientError> {
-    let folder = data_dir.join("control");
-    let mut config = SubscriberConfig::new(&plane.address, &plane.token, &plane.node, folder);
-    config.kind = NodeKind::Service;
-    env!("CARGO_PKG_VERSION").clone_into(&mut config.version);
-    Subscriber::new(config).map(Link)
+/// Prepares the connection, if there is to be one; nothing is sent yet.
+pub(crate) fn connect(config: &OriginConfig) -> Result<Option<Link>, ClientError> {
+    let Some((address, token)) = &config.control_plane else { return Ok(None) };
+    let folder = config.data_dir.join("control");
+    let mut subscriber = SubscriberConfig::new(address, token, &config.node, folder);
+    subscriber.kind = NodeKind::Service;
+    env!("CARGO_PKG_VERSION").clone_into(&mut subscriber.version);
+    Subscriber::new(subscriber).map(|subscriber| Some(Link(subscriber)))
 }
 
 impl Link {

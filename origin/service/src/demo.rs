@@ -6,10 +6,13 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, header};
+use serde::Deserialize;
 use tidegate_origin_kit::caching::Caching;
 use tidegate_origin_kit::extract::Path;
 use tidegate_origin_kit::fault::Problem;
-use tidegate_origin_kit::{Fault, Service};
+use tidegate_origin_kit::service::BootError;
+use tidegate_origin_kit::settings::Typed;
+use tidegate_origin_kit::{Cx, Fault, Service};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -31,14 +34,32 @@ struct Page {
     version: &'static str,
 }
 
-/// The page, its files, and the figures of the edge whose admin address is given.
-pub(crate) fn service(edge_admin: Option<&str>) -> Service {
+/// The section `demo` of the services' settings.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct DemoSettings {
+    /// The admin address of an edge, `host:port`, whose figures the page shows; none when empty.
+    edge_admin: String,
+}
+
+#[derive(Clone)]
+struct Desk {
+    settings: Typed<DemoSettings>,
+    figures: EdgeFigures,
+}
+
+/// The page, its files, and the figures of an edge.
+///
+/// # Errors
+/// When the settings do not fit.
+pub(crate) fn service(cx: &Cx) -> Result<Service, BootError> {
+    let desk = Desk { settings: cx.settings.typed(NAME)?, figures: EdgeFigures::new() };
     let router = OpenApiRouter::new()
         .routes(routes!(page))
         .routes(routes!(file))
         .routes(routes!(figures))
-        .with_state(edge_admin.map(EdgeFigures::new));
-    Service::new(NAME, router)
+        .with_state(desk);
+    Ok(Service::new(NAME, router))
 }
 
 /// The demonstration page.
@@ -71,10 +92,10 @@ async fn file(Path((hash, name)): Path<(String, String)>) -> Result<Response, Fa
 
 /// A few figures of the edge.
 #[utoipa::path(get, path = "/demo/edge", tag = "demo", responses((status = 200, body = Figures)))]
-async fn figures(State(edge): State<Option<EdgeFigures>>) -> Response {
-    let figures = match edge {
-        Some(edge) => edge.now().await,
-        None => Figures::default(),
+async fn figures(State(desk): State<Desk>) -> Response {
+    let figures = match desk.settings.now().edge_admin.as_str() {
+        "" => Figures::default(),
+        admin => desk.figures.now(admin).await,
     };
     (Caching::Never, axum::Json(figures)).into_response()
 }

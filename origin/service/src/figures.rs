@@ -43,32 +43,28 @@ pub(crate) struct Figures {
     pub(crate) figures: BTreeMap<String, f64>,
 }
 
-/// Asks one edge.
+/// Asks edges.
 #[derive(Clone)]
-pub(crate) struct EdgeFigures {
-    client: Client<HttpConnector, Empty<Bytes>>,
-    address: String,
-}
+pub(crate) struct EdgeFigures(Client<HttpConnector, Empty<Bytes>>);
 
 impl EdgeFigures {
-    /// `admin` is the edge's admin address, with or without `http://`.
-    pub(crate) fn new(admin: &str) -> Self {
-        let host = admin.trim_start_matches("http://").trim_end_matches('/');
-        let client = Client::builder(TokioExecutor::new()).build(HttpConnector::new());
-        Self { client, address: format!("http://{host}/metrics") }
+    pub(crate) fn new() -> Self {
+        Self(Client::builder(TokioExecutor::new()).build(HttpConnector::new()))
     }
 
-    /// The figures now; not reachable where the edge does not answer in time.
-    pub(crate) async fn now(&self) -> Figures {
-        match tokio::time::timeout(PATIENCE, self.text()).await {
+    /// The figures of the edge with the admin address `admin` now; not reachable where it does not answer
+    /// in time.
+    pub(crate) async fn now(&self, admin: &str) -> Figures {
+        match tokio::time::timeout(PATIENCE, self.text(admin)).await {
             Ok(Some(text)) => Figures { reachable: true, figures: read(&text) },
             _ => Figures::default(),
         }
     }
 
-    async fn text(&self) -> Option<String> {
-        let request = Request::get(&self.address).body(Empty::new()).ok()?;
-        let response = self.client.request(request).await.ok()?;
+    async fn text(&self, admin: &str) -> Option<String> {
+        let host = admin.trim_start_matches("http://").trim_end_matches('/');
+        let request = Request::get(format!("http://{host}/metrics")).body(Empty::new()).ok()?;
+        let response = self.0.request(request).await.ok()?;
         let body = Limited::new(response.into_body(), FIGURES_BYTES_MAX).collect().await.ok()?;
         String::from_utf8(body.to_bytes().to_vec()).ok()
     }

@@ -36,34 +36,24 @@ pub const CONTEXTS: &[&str] =
     &[tidegate_origin_links::NAME, tidegate_origin_media::NAME, demo::NAME];
 
 /// How origin services are started.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct OriginConfig {
     /// Where requests come in; port 0 picks a free one.
     pub listen: SocketAddr,
     /// Folder for databases, videos and the last settings.
     pub data_dir: PathBuf,
-    /// `sqlite:` for files in the data folder, or `postgres://...`.
-    pub database: String,
+    /// `postgres://...`, or `sqlite:` for files in the data folder, which is what none means too.
+    pub db: Option<String>,
     /// The contexts to start; all of them when absent.
     pub only: Option<Vec<String>>,
-    /// The control plane to follow; none for a machine that stands alone.
-    pub control_plane: Option<ControlPlane>,
-    /// What short links begin with where the settings do not say: the address at which people reach the
-    /// edge. The listening address when absent.
-    pub public_base: Option<String>,
-    /// The admin address of an edge, whose figures the demonstration page shows.
-    pub edge_admin: Option<String>,
-}
-
-/// A control plane and how to reach it.
-#[derive(Clone)]
-pub struct ControlPlane {
-    /// `http://host:port`.
-    pub address: String,
-    /// A token with the role `service`.
-    pub token: String,
+    /// The control plane to follow, `http://host:port`, and a token with the role `service`; none for a
+    /// machine that stands alone.
+    pub control_plane: Option<(String, String)>,
     /// This process's name in the fleet.
     pub node: String,
+    /// What short links begin with where the settings do not say: the address at which people reach the
+    /// edge. The listening address when empty.
+    pub public_base: String,
 }
 
 /// Starts origin services.
@@ -72,6 +62,8 @@ pub struct Origin;
 
 /// Running origin services.
 pub struct Handle {
+    /// The bound address.
+    pub local_addr: SocketAddr,
     server: serve::Handle,
     subscription: Option<Subscription>,
 }
@@ -106,11 +98,11 @@ impl OriginConfig {
         Self {
             listen,
             data_dir: data_dir.into(),
-            database: "sqlite:".to_owned(),
+            db: None,
             only: None,
             control_plane: None,
-            public_base: None,
-            edge_admin: None,
+            node: "origin".to_owned(),
+            public_base: String::new(),
         }
     }
 
@@ -120,7 +112,10 @@ impl OriginConfig {
 
     /// The settings where nobody said anything, for a process that listens on `local`.
     fn defaults(&self, local: SocketAddr) -> Sections {
-        let base = self.public_base.clone().unwrap_or_else(|| format!("http://{local}"));
+        let base = match self.public_base.as_str() {
+            "" => format!("http://{local}"),
+            base => base.to_owned(),
+        };
         Sections::from([("links".to_owned(), serde_json::json!({ "short_base": base }))])
     }
 
@@ -141,11 +136,11 @@ impl Origin {
         let local = listener.local_addr().unwrap_or(config.listen);
         let defaults = config.defaults(local);
         let (mut cx, stopper) = Cx::local(config.data_dir.clone(), Settings::new(defaults.clone()));
-        cx.database.clone_from(&config.database);
+        if let Some(db) = &config.db {
+            cx.database.clone_from(db);
+        }
         let signer = Signer::default();
-        let link =
-            config.control_plane.as_ref().map(|plane| control::connect(plane, &config.data_dir));
-        let link = link.transpose()?;
+        let link = control::connect(&config)?;
         let mut server = Server::new(Document::openapi(), cx.metrics.clone());
         let log = link.as_ref().map(control::Link::log);
         for service in contexts(&config, &cx, log, signer.clone()).await? {
@@ -160,16 +155,11 @@ impl Origin {
         };
         let stop = cx.stop.clone();
         let server = server.start(listener, Limits::default(), stopper, stop)?;
-        Ok(Handle { server, subscription })
+        Ok(Handle { local_addr: server.local_addr(), server, subscription })
     }
 }
 
 impl Handle {
-    /// The bound address.
-    pub fn local_addr(&self) -> SocketAddr {
-        self.server.local_addr()
-    }
-
     /// Lets open requests end, then stops everything.
     pub async fn shutdown(self) {
         self.server.shutdown().await;
@@ -179,12 +169,22 @@ impl Handle {
     }
 }
 
-impl std::fmt::Debug for ControlPlane {
+/// What to do for the demonstration video, when something is missing for it. Blocks for some tens of
+/// milliseconds.
+pub fn media_hint() -> Option<String> {
+    ffmpeg_status().advice()
+}
+
+impl std::fmt::Debug for OriginConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ControlPlane")
-            .field("address", &self.address)
+        let plane = self.control_plane.as_ref().map(|(address, _)| address);
+        f.debug_struct("OriginConfig")
+            .field("listen", &self.listen)
+            .field("data_dir", &self.data_dir)
+            .field("only", &self.only)
+            .field("control_plane", &plane)
             .field("node", &self.node)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -202,7 +202,7 @@ async fn contexts(
         services.push(tidegate_origin_media::service(cx, signer)?);
     }
     if config.wants(demo::NAME) {
-        services.push(demo::service(config.edge_admin.as_deref()));
+        services.push(demo::service(cx)?);
     }
     Ok(services)
 }

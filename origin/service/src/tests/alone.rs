@@ -16,19 +16,19 @@ async fn links_work_without_a_control_plane_and_over_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let origin = Origin::start(config(&folder, &["links"])).await.unwrap();
     let body = json!({ "url": "https://example.com/", "alias": "kept" });
-    let made = send(origin.local_addr(), Method::POST, "/shorten", Some(&body)).await;
+    let made = send(origin.local_addr, Method::POST, "/shorten", Some(&body)).await;
     assert_eq!(made.status, 201, "{}", made.text());
-    assert_eq!(made.json()["short_url"], format!("http://{}/kept", origin.local_addr()));
+    assert_eq!(made.json()["short_url"], format!("http://{}/kept", origin.local_addr));
     origin.shutdown().await;
 
     let mut again = config(&folder, &["links"]);
-    again.public_base = Some("https://short.example".to_owned());
+    again.public_base = "https://short.example".to_owned();
     let origin = Origin::start(again).await.unwrap();
-    assert_eq!(get(origin.local_addr(), "/kept").await.status, 302);
-    let seen = get(origin.local_addr(), "/v1/links/kept").await.json();
+    assert_eq!(get(origin.local_addr, "/kept").await.status, 302);
+    let seen = get(origin.local_addr, "/v1/links/kept").await.json();
     assert_eq!(seen["short_url"], "https://short.example/kept");
     assert_eq!(
-        get(origin.local_addr(), "/demo/session").await.status,
+        get(origin.local_addr, "/demo/session").await.status,
         404,
         "media was not asked for"
     );
@@ -39,7 +39,7 @@ async fn links_work_without_a_control_plane_and_over_a_restart() {
 async fn the_page_names_files_that_are_there_and_keep_for_ever() {
     let folder = tempfile::tempdir().unwrap();
     let origin = Origin::start(config(&folder, &["demo"])).await.unwrap();
-    let to = origin.local_addr();
+    let to = origin.local_addr;
     let page = get(to, "/").await;
     assert_eq!(page.field("content-type"), "text/html; charset=utf-8");
     let html = page.text();
@@ -52,7 +52,10 @@ async fn the_page_names_files_that_are_there_and_keep_for_ever() {
         assert_eq!(get(to, &file.replace("/static/", "/static/0")).await.status, 404);
     }
     let elsewhere = ["src=\"http", "href=\"http", "src=\"//", "href=\"//"];
-    assert!(!elsewhere.iter().any(|place| html.contains(place)), "nothing is loaded from elsewhere");
+    assert!(
+        !elsewhere.iter().any(|place| html.contains(place)),
+        "nothing is loaded from elsewhere"
+    );
     assert_eq!(get(to, "/demo/edge").await.json(), json!({ "reachable": false, "figures": {} }));
     origin.shutdown().await;
 }
@@ -61,7 +64,7 @@ async fn the_page_names_files_that_are_there_and_keep_for_ever() {
 async fn the_server_answers_for_all_contexts() {
     let folder = tempfile::tempdir().unwrap();
     let origin = Origin::start(config(&folder, &["links", "demo"])).await.unwrap();
-    let to = origin.local_addr();
+    let to = origin.local_addr;
     assert_eq!(get(to, "/healthz").await.text(), "ok\n");
     assert_eq!(get(to, "/readyz").await.status, 200);
     let document = get(to, "/openapi.json").await.json();

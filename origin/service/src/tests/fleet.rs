@@ -7,7 +7,7 @@ use tidegate_control_client::{Apply, Client};
 use tidegate_control_server::{Server, ServerConfig, StaticToken};
 
 use super::{anywhere, get, send};
-use crate::{ControlPlane, Origin, OriginConfig};
+use crate::{Origin, OriginConfig};
 
 const SPEC: &str = r#"
 sites:
@@ -56,13 +56,10 @@ async fn settings_and_keys_arrive_and_links_go_out() {
     let folder = tempfile::tempdir().unwrap();
     let (plane, admin) = plane(&folder).await;
     let mut config = OriginConfig::new(anywhere(), folder.path().join("origin"));
-    config.control_plane = Some(ControlPlane {
-        address: plane.url(),
-        token: "secret-of-origin-0123456789".to_owned(),
-        node: "origin-1".to_owned(),
-    });
+    config.control_plane = Some((plane.url(), "secret-of-origin-0123456789".to_owned()));
+    config.node = "origin-1".to_owned();
     let origin = Origin::start(config.clone()).await.unwrap();
-    let to = origin.local_addr();
+    let to = origin.local_addr;
     assert_eq!(get(to, "/demo/session").await.json()["signed"], false);
     admin.spec_apply(SPEC, folder.path(), &Apply::default()).await.unwrap();
     until("a signed session", async || {
@@ -106,7 +103,7 @@ async fn settings_and_keys_arrive_and_links_go_out() {
 
     // With nobody there any more, the last good settings and keys come from disk.
     let origin = Origin::start(config).await.unwrap();
-    let to = origin.local_addr();
+    let to = origin.local_addr;
     assert_eq!(get(to, "/demo/session").await.json()["signed"], true);
     assert_eq!(get(to, "/v1/links/told").await.json()["short_url"], "https://go.example/told");
     let body = json!({ "url": "https://example.com/", "alias": "untold" });
