@@ -3,6 +3,7 @@
 pub(crate) use choose::Wish;
 pub(crate) use ejection::Ejections;
 pub(crate) use flight::{ExchangeGuard, RetryGuard, ServerGuard};
+pub(crate) use health::Health;
 pub(crate) use server::{Server, ServerKey, ServerState};
 pub(crate) use stats::GroupCounters;
 pub use stats::{GroupStats, ServerStats};
@@ -21,6 +22,7 @@ use members::Members;
 mod choose;
 mod ejection;
 mod flight;
+mod health;
 mod members;
 mod server;
 mod stats;
@@ -35,6 +37,8 @@ pub struct Group {
     members: ArcSwap<Members>,
     /// What the names in the configuration resolved to last.
     resolved: Mutex<HashMap<String, Vec<SocketAddr>>>,
+    next_lookup_us: AtomicU64,
+    pub(crate) looking_up: tokio::sync::Mutex<()>,
     turn: AtomicUsize,
     under_way: AtomicU64,
     retrying: AtomicU64,
@@ -48,6 +52,8 @@ impl Group {
         let group = Self {
             members: ArcSwap::default(),
             resolved: Mutex::new(before.map(Self::resolved).unwrap_or_default()),
+            next_lookup_us: AtomicU64::new(0),
+            looking_up: tokio::sync::Mutex::new(()),
             turn: AtomicUsize::new(0),
             under_way: AtomicU64::new(0),
             retrying: AtomicU64::new(0),
@@ -82,6 +88,15 @@ impl Group {
     /// Whether names are configured of which none has been looked up successfully yet.
     pub(crate) fn is_unresolved(&self) -> bool {
         self.members.load().servers.is_empty() && self.names().next().is_some()
+    }
+
+    /// Whether its names are to be looked up; if so, the next time is `interval_us` later.
+    pub(crate) fn lookup_is_due(&self, now_us: u64, interval_us: u64) -> bool {
+        if self.names().next().is_none() || self.next_lookup_us.load(Ordering::Relaxed) > now_us {
+            return false;
+        }
+        self.next_lookup_us.store(now_us.saturating_add(interval_us), Ordering::Relaxed);
+        true
     }
 
     /// The names to look up, with their ports.
@@ -150,6 +165,9 @@ impl Group {
             for ip in places(config, &resolved) {
                 let key = ServerKey { address: config.address.clone(), ip };
                 let state = known.remove(&key).unwrap_or_default();
+                if self.config.health.is_none() {
+                    state.health.trust();
+                }
                 servers.extend(Server::new(&self.config, config, ip, state).map(Arc::new));
             }
         }

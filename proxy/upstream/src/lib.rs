@@ -18,7 +18,8 @@
 //!
 //! **Invariant:** every exchange gives its `Downstream` back, however it ends.
 //!
-//! Entry type: [`Upstreams`].
+//! Entry type: [`Upstreams`]; a node also runs [`Upstreams::tend`], which looks names up again and
+//! checks servers.
 
 pub mod config;
 
@@ -40,4 +41,5 @@ mod outcome;
 mod plan;
 mod proxy;
 mod session;
+mod tend;
 mod upstreams;

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -23,6 +23,7 @@ use crate::outcome::Outcome;
 use crate::plan::Plan;
 use crate::proxy::{PLAN, Relay};
 use crate::session::ClientSide;
+use crate::tend;
 
 /// All groups of a node, and the way through them.
 ///
@@ -126,6 +127,7 @@ impl Upstreams {
             Ok(plan) => Arc::new(plan),
             Err(fault) => return (downstream, Outcome::Failed(fault)),
         };
+        tend::lookup_first(group).await;
         let (session, slot) = ClientSide::new(downstream, Arc::clone(&plan));
         let session = ServerSession::new_custom(Box::new(session));
         let run = self.proxy().process_new_http(session, &self.shutdown);
@@ -141,6 +143,18 @@ impl Upstreams {
             unreachable!("a session gives its downstream back when it is dropped")
         };
         (downstream, plan.outcome())
+    }
+
+    pub(crate) fn all(&self) -> Vec<Arc<Group>> {
+        self.groups.load().values().cloned().collect()
+    }
+
+    pub(crate) const fn clock(&self) -> &Clock {
+        &self.config.clock
+    }
+
+    pub(crate) fn ca_file(&self) -> Option<&Path> {
+        self.config.ca_file.as_deref()
     }
 
     fn proxy(&self) -> &Arc<HttpProxy<Relay>> {

@@ -75,10 +75,33 @@ impl Address {
         }
     }
 
+    /// Host and port as `Host` wants them; the port only when it is not the scheme's own.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        let (host, port) = match &self.endpoint {
+            Endpoint::Ip(SocketAddr::V6(addr)) => (format!("[{}]", addr.ip()), addr.port()),
+            Endpoint::Ip(addr) => (addr.ip().to_string(), addr.port()),
+            Endpoint::Name { host, port } => (host.clone(), *port),
+            Endpoint::Unix(_) => return "localhost".to_owned(),
+        };
+        if port == self.protocol.default_port() { host } else { format!("{host}:{port}") }
+    }
+
     /// Whether the connection is encrypted.
     #[must_use]
     pub const fn is_tls(&self) -> bool {
         matches!(self.protocol, Protocol::Https | Protocol::H2)
+    }
+}
+
+impl Protocol {
+    /// The port of the scheme.
+    #[must_use]
+    pub const fn default_port(self) -> u16 {
+        match self {
+            Self::Http | Self::H2c => 80,
+            Self::Https | Self::H2 => 443,
+        }
     }
 }
 
@@ -132,12 +155,8 @@ fn unix(text: &str, path: &str) -> Result<Address, AddressError> {
 }
 
 fn endpoint(text: &str, authority: &str, protocol: Protocol) -> Result<Endpoint, AddressError> {
-    let default_port = match protocol {
-        Protocol::Http | Protocol::H2c => 80,
-        Protocol::Https | Protocol::H2 => 443,
-    };
     let (host, port) = split_port(authority).ok_or_else(|| AddressError::Port(text.to_owned()))?;
-    let port = port.unwrap_or(default_port);
+    let port = port.unwrap_or(protocol.default_port());
     if host.is_empty() {
         return Err(AddressError::Host(text.to_owned()));
     }

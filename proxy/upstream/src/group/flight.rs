@@ -25,11 +25,6 @@ impl ExchangeGuard {
         let guard = Self(Arc::clone(group));
         (max == 0 || under_way < max).then_some(guard)
     }
-
-    /// The group.
-    pub(crate) fn group(&self) -> &Arc<Group> {
-        &self.0
-    }
 }
 
 impl Drop for ExchangeGuard {

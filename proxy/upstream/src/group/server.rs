@@ -3,13 +3,13 @@
 use std::net::SocketAddr;
 use std::os::unix::net::SocketAddr as UnixAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use pingora_core::protocols::ALPN;
 use pingora_core::protocols::l4::socket::SocketAddr as PeerAddr;
 use pingora_core::upstreams::peer::{HttpPeer, PeerOptions, Scheme};
 
-use super::Ejections;
+use super::{Ejections, Health};
 use crate::config::{Address, Endpoint, GroupConfig, Protocol, ServerConfig};
 
 /// One server as it runs: one address, its connections' settings, its state.
@@ -30,14 +30,14 @@ pub(crate) struct Server {
 }
 
 /// What is known of a server.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct ServerState {
     /// Tries under way.
     pub(crate) under_way: AtomicU32,
     /// What its requests have shown.
     pub(crate) ejections: Ejections,
-    /// What the active checks have shown; true without any.
-    pub(crate) healthy: AtomicBool,
+    /// What the active checks have shown.
+    pub(crate) health: Health,
     /// Tries sent to it.
     pub(crate) tries: AtomicU64,
     /// Tries that failed.
@@ -82,25 +82,12 @@ impl Server {
 
     /// Whether it may be chosen now.
     pub(crate) fn is_available(&self, now_us: u64) -> bool {
-        self.state.healthy.load(Ordering::Relaxed) && !self.state.ejections.is_out(now_us)
+        self.state.health.is_healthy() && !self.state.ejections.is_out(now_us)
     }
 
     /// Whether it takes one more try under `limit`; 0 is no limit.
     pub(crate) fn has_room(&self, limit: u32) -> bool {
         limit == 0 || self.state.under_way.load(Ordering::Relaxed) < limit
-    }
-}
-
-impl Default for ServerState {
-    fn default() -> Self {
-        Self {
-            under_way: AtomicU32::new(0),
-            ejections: Ejections::default(),
-            healthy: AtomicBool::new(true),
-            tries: AtomicU64::new(0),
-            faults: AtomicU64::new(0),
-            ejected: AtomicU64::new(0),
-        }
     }
 }
 

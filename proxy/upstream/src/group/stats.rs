@@ -89,7 +89,7 @@ impl Group {
             .map(|server| ServerStats {
                 server: Arc::clone(&server.label),
                 available: server.is_available(now_us),
-                healthy: server.state.healthy.load(Ordering::Relaxed),
+                healthy: server.state.health.is_healthy(),
                 tries: server.state.tries.load(Ordering::Relaxed),
                 faults: server.state.faults.load(Ordering::Relaxed),
                 ejected: server.state.ejected.load(Ordering::Relaxed),

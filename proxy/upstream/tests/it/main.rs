@@ -3,4 +3,6 @@
 mod balance;
 mod exchange;
 mod faults;
+mod h2;
 mod tape;
+mod tend;
