@@ -1,7 +1,7 @@
 //! Sixth step: what the route does. Text, redirects and known short links are answered here; a proxy
 //! route goes on with its cache key.
 
-use std::{borrow::Cow, sync::Arc};
+use std::borrow::Cow;
 
 use tidegate_cache::Key;
 use tidegate_route::{
@@ -91,12 +91,10 @@ fn link(admitted: Admitted<'_>, index: LinkDomainIndex) -> Stop<'_> {
 }
 
 /// The answer of a link that is known.
-pub(crate) fn redirect_to<'r>(record: &Arc<Record>) -> Answer<'r> {
-    // Targets are checked to be printable ASCII when they are learned.
-    let location = String::from_utf8_lossy(&record.location).into_owned();
+pub(crate) fn redirect_to<'r>(record: &Record) -> Answer<'r> {
     Answer::Redirect(Redirect {
-        status: record.status,
-        location: Cow::Owned(location),
+        status: record.status(),
+        location: Cow::Owned(record.location().to_owned()),
         lines: LINK_LINES,
         phase: Phase::Link,
     })

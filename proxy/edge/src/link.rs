@@ -5,12 +5,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::Deserialize;
 use tidegate_cache::Reason as Why;
-use tidegate_route::links::Record;
+use tidegate_route::links::{Record, RecordParts};
 use tidegate_telemetry::Counter;
 use tidegate_upstream::{Fault, Outbound, Outcome};
 
 use crate::{
     action::{LinkAsk, redirect_to, unknown},
+    clock::Now,
     collect::Collect,
     fetch,
     lane::Lane,
@@ -26,7 +27,7 @@ const ANSWER_BYTES_MAX: usize = 64 * 1024;
 #[derive(Clone, Debug)]
 pub(crate) enum Resolution {
     /// It leads there, for every visitor alike.
-    Redirect(Arc<Record>),
+    Redirect(Record),
     /// The answer depends on the visitor, or is no redirect: the service answers itself.
     Visit,
     /// No such code.
@@ -54,7 +55,8 @@ pub(crate) async fn answer<L: Lane>(
 ) -> (L, Ended) {
     let running = admitted.received().cx.running;
     let domain = &running.snapshot[ask.domain];
-    let question = format!("{}/{}", domain.domain, ask.code);
+    // With the ticket in its name: who comes after a change does not wait for an answer from before it.
+    let question = format!("{}/{}#{}", domain.domain, ask.code, ask.ticket.seq());
     let node = &slow.edge.node;
     let group = running.group(domain.upstream).clone();
     let resolve = || resolve(slow, group, &domain.domain, &ask.code);
@@ -63,7 +65,7 @@ pub(crate) async fn answer<L: Lane>(
     let now_us = node.clock.now().mono_us;
     match resolution {
         Resolution::Redirect(record) => {
-            table.learn(ask.ticket, (*record).clone(), now_us);
+            table.learn(ask.ticket, record.clone(), now_us);
             respond(admitted, whole(redirect_to(&record)), lane).await
         }
         Resolution::Unknown => {
@@ -90,28 +92,34 @@ async fn resolve(
         return Resolution::Failed(Arc::new(fault));
     }
     match collect.head.map(|head| head.status) {
-        Some(200) => read(domain, code, &collect.body),
+        Some(200) => read(domain, code, &collect.body, slow.edge.node.clock.now()),
         Some(404) => Resolution::Unknown,
         _ => Resolution::Visit,
     }
 }
 
-fn read(domain: &str, code: &str, body: &[u8]) -> Resolution {
+fn read(domain: &str, code: &str, body: &[u8], now: Now) -> Resolution {
     let Ok(resolved) = serde_json::from_slice::<Resolved>(body) else { return Resolution::Visit };
     let redirects = matches!(resolved.status, 301 | 302 | 303 | 307 | 308);
-    match resolved.location.filter(|location| resolved.hot && redirects && is_field_value(location))
-    {
-        None => Resolution::Visit,
-        Some(location) => Resolution::Redirect(Arc::new(Record {
-            domain: domain.into(),
-            code: code.into(),
+    let location = resolved
+        .location
+        .filter(|location| resolved.hot && redirects && is_field_value(location));
+    // The table counts on the clock that never jumps.
+    let expires_us = resolved.expires_at.map_or(u64::MAX, |unix_us| {
+        now.mono_us.saturating_add(unix_us.saturating_sub(now.unix_us))
+    });
+    let record = location.as_deref().and_then(|location| {
+        Record::new(&RecordParts {
+            domain,
+            code,
             status: resolved.status,
-            location: location.into_bytes().into(),
-            prepared: Box::default(),
-            expires_us: resolved.expires_at.unwrap_or(u64::MAX),
+            location,
+            prepared: &[],
+            expires_us,
             flags: 0,
-        })),
-    }
+        })
+    });
+    record.map_or(Resolution::Visit, Resolution::Redirect)
 }
 
 /// What may stand in a `Location` line.

@@ -16,11 +16,13 @@
 
 mod filter;
 mod hash;
+mod record;
 mod table;
 
 #[cfg(test)]
 mod tests;
 
 pub use filter::{Filter, FilterInvalid};
+pub use record::{Record, RecordParts};
 pub use table::{DELTA_CODES_MAX, NEGATIVE_US};
-pub use table::{Gap, Limits, Lookup, Op, Record, State, Table, Ticket};
+pub use table::{Gap, Limits, Lookup, Op, State, Table, Ticket};

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 use sha2::{Digest, Sha256};
 
 /// JSON with sorted keys and no space, so that equal values are equal bytes.
@@ -73,7 +73,7 @@ fn push_yaml(text: &mut String, value: &Json, depth: usize) {
             }
         }
         Json::Object(map) if !map.is_empty() => {
-            for (key, value) in map {
+            for (key, value) in for_people(map) {
                 push_line(text, depth, &format!("{}:", yaml_text(key)));
                 push_yaml_under(text, value, depth);
             }
@@ -81,6 +81,15 @@ fn push_yaml(text: &mut String, value: &Json, depth: usize) {
         Json::String(word) => text.push_str(&yaml_text(word)),
         other => text.push_str(&other.to_string()),
     }
+}
+
+/// What something is called first, then what it takes, then the rest by the alphabet.
+fn for_people(map: &Map<String, Json>) -> Vec<(&String, &Json)> {
+    let mut entries: Vec<_> = map.iter().collect();
+    let first = ["name", "id", "hosts", "match", "from"];
+    let rank = |key: &str| first.iter().position(|word| *word == key).unwrap_or(first.len());
+    entries.sort_by_key(|(key, _)| (rank(key), *key));
+    entries
 }
 
 /// A map inside a list begins on the line of its dash.

@@ -19,6 +19,7 @@ mod resource;
 
 pub mod cache;
 pub mod canonical;
+pub mod diff;
 pub mod document;
 pub mod fleet;
 pub mod fuzz;
@@ -42,6 +43,7 @@ pub use cache::{
     CachePolicy, HeuristicPolicy, KeyPolicy, QueryPolicy, RequestDirectives, SetCookie,
     StalePolicy, TtlPolicy,
 };
+pub use diff::{Change, ChangeKind, diff};
 pub use document::{Document, read};
 pub use fleet::Spec;
 pub use keys::{Key, KeyAlgorithm, KeyMaterial, Keyset, Secret, TokenFormat};

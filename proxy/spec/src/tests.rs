@@ -1,5 +1,6 @@
 //! Reading, writing and hashing specs.
 
+mod diff;
 mod forms;
 mod node_file;
 mod random;

@@ -10,6 +10,7 @@ use quick_cache::sync::Cache;
 
 use super::filter::Filter;
 use super::hash::Fingerprint;
+use super::record::Record;
 
 /// Most changed codes kept beside the filter; beyond, nothing is called unknown until the next generation.
 pub const DELTA_CODES_MAX: usize = 1 << 20;
@@ -33,30 +34,11 @@ pub struct Limits {
     pub hot_us_max: u64,
 }
 
-/// A link that answers by itself, prepared for the wire.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
-    /// Its domain.
-    pub domain: Box<str>,
-    /// Its code.
-    pub code: Box<str>,
-    /// Status of the answer.
-    pub status: u16,
-    /// Bytes of the `Location`.
-    pub location: Box<[u8]>,
-    /// Header lines ready for the wire, or whatever else the owner prepares.
-    pub prepared: Box<[u8]>,
-    /// Until when it holds, in microseconds; `u64::MAX` when it does not end.
-    pub expires_us: u64,
-    /// For the owner.
-    pub flags: u32,
-}
-
 /// What is known of a code.
 #[derive(Clone, Debug)]
 pub enum Lookup {
     /// It leads there.
-    Redirect(Arc<Record>),
+    Redirect(Record),
     /// It certainly does not exist.
     Unknown,
     /// It may exist: ask the links service, then [`Table::learn`] or [`Table::missed`].
@@ -87,6 +69,13 @@ pub struct Gap {
     pub have: u64,
     /// The change before the first one that was offered.
     pub after: u64,
+}
+
+impl Ticket {
+    /// The last change applied when it was drawn. Questions of the same number may share one answer.
+    pub fn seq(self) -> u64 {
+        self.seq
+    }
 }
 
 /// Where a table stands.
@@ -129,7 +118,7 @@ pub struct Table {
 
 #[derive(Clone, Debug)]
 struct Hot {
-    record: Arc<Record>,
+    record: Record,
     until_us: u64,
 }
 
@@ -185,9 +174,9 @@ impl Table {
 
     /// Keeps a link that the links service answered with.
     pub fn learn(&self, ticket: Ticket, record: Record, now_us: u64) {
-        let print = Fingerprint::of(&record.domain, &record.code);
-        let until_us = now_us.saturating_add(self.limits.hot_us_max).min(record.expires_us);
-        let hot = Hot { record: Arc::new(record), until_us };
+        let print = Fingerprint::of(record.domain(), record.code());
+        let until_us = now_us.saturating_add(self.limits.hot_us_max).min(record.expires_us());
+        let hot = Hot { record, until_us };
         self.unless_changed(ticket, print, || self.hot.insert(print.0, hot));
     }
 
@@ -351,15 +340,13 @@ impl Table {
 
 impl Hot {
     fn answers(&self, domain: &str, code: &str, now_us: u64) -> bool {
-        now_us < self.until_us && *self.record.code == *code && *self.record.domain == *domain
+        now_us < self.until_us && self.record.is_of(domain, code)
     }
 }
 
 impl Weighter<u128, Hot> for HotWeight {
     fn weight(&self, _: &u128, hot: &Hot) -> u64 {
-        let record = &hot.record;
-        let text = record.domain.len() + record.code.len() + record.location.len();
-        // 160: the map's entry, the Arc and the record's own fields.
-        (160 + text + record.prepared.len()) as u64
+        // 160: the map's entry, with its share of the room that the map keeps free.
+        160 + hot.record.bytes() as u64
     }
 }

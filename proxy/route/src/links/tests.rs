@@ -7,16 +7,13 @@ use super::*;
 
 const SECOND: u64 = 1_000_000;
 
+fn parts<'a>(code: &'a str, location: &'a str) -> RecordParts<'a> {
+    let (expires_us, flags, prepared) = (u64::MAX, 0, &[][..]);
+    RecordParts { domain: "d", code, status: 302, location, prepared, expires_us, flags }
+}
+
 fn record(code: &str, location: &str) -> Record {
-    Record {
-        domain: "d".into(),
-        code: code.into(),
-        status: 302,
-        location: location.as_bytes().into(),
-        prepared: Box::default(),
-        expires_us: u64::MAX,
-        flags: 0,
-    }
+    Record::new(&parts(code, location)).unwrap()
 }
 
 fn filter(generation: u64, seq: u64, codes: &[&str]) -> Filter {
@@ -50,7 +47,7 @@ fn is_unknown(table: &Table, code: &str, now_us: u64) -> bool {
 
 fn leads_to(table: &Table, code: &str, now_us: u64) -> Option<String> {
     match table.lookup("d", code, now_us) {
-        Lookup::Redirect(record) => Some(String::from_utf8(record.location.to_vec()).unwrap()),
+        Lookup::Redirect(record) => Some(record.location().to_owned()),
         Lookup::Unknown | Lookup::Ask(_) => None,
     }
 }
@@ -109,7 +106,8 @@ fn a_change_forgets_what_was_learned() {
 #[test]
 fn links_end_when_they_say_and_are_asked_for_again_after_a_while() {
     let table = table(&["a", "b"]);
-    let ends = Record { expires_us: 5 * SECOND, ..record("a", "/1") };
+    let ends = RecordParts { expires_us: 5 * SECOND, ..parts("a", "/1") };
+    let ends = Record::new(&ends).unwrap();
     table.learn(ask(&table, "a", SECOND), ends, SECOND);
     assert!(leads_to(&table, "a", 5 * SECOND - 1).is_some());
     assert!(leads_to(&table, "a", 5 * SECOND).is_none());
@@ -170,6 +168,26 @@ fn a_generation_that_jumps_ahead_forgets_what_was_learned() {
     table.learn(before, record("a", "/1"), SECOND);
     assert_eq!(leads_to(&table, "a", SECOND), None);
     assert_eq!(table.state().seq, 50);
+}
+
+#[test]
+fn a_record_holds_what_it_is_made_from() {
+    let parts = RecordParts {
+        domain: "go.example",
+        code: "a-é",
+        status: 308,
+        location: "https://example.com/?q=1",
+        prepared: b"\r\nx",
+        expires_us: 7,
+        flags: 9,
+    };
+    let record = Record::new(&parts).unwrap();
+    assert_eq!((record.domain(), record.code()), (parts.domain, parts.code));
+    assert_eq!((record.status(), record.location()), (308, parts.location));
+    assert_eq!((record.prepared(), record.expires_us(), record.flags()), (parts.prepared, 7, 9));
+    let long = "x".repeat(70_000);
+    assert!(Record::new(&RecordParts { code: &long, ..parts }).is_none());
+    assert_eq!(Record::new(&RecordParts { location: &long, ..parts }).unwrap().location(), long);
 }
 
 #[test]

@@ -37,8 +37,7 @@ fn read(table: &Table, service: &AtomicU64, announced: &AtomicU64, done: &Atomic
         let floor = announced.load(Ordering::SeqCst);
         match table.lookup("d", "a", SECOND) {
             Lookup::Redirect(record) => {
-                let text = std::str::from_utf8(&record.location).unwrap();
-                let version: u64 = text.parse().unwrap();
+                let version: u64 = record.location().parse().unwrap();
                 assert!(version >= floor, "saw {version} after {floor} was announced");
             }
             Lookup::Ask(ticket) => {
