@@ -114,7 +114,7 @@ pub enum LogLevel {
 }
 
 /// One plugin: a module with its configuration and its limits.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PluginConfig {
     /// Name in metrics, logs and the property `plugin_name`.
     pub name: String,

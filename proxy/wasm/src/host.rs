@@ -78,12 +78,16 @@ impl Host {
     /// then one for each worker. Takes up to seconds: call it off the request path.
     ///
     /// Loading another version beside a running one is how a plugin is replaced: whoever holds the
-    /// old one keeps it until its last request has ended.
+    /// old one keeps it until its last request has ended. Loading the same once more, with the same
+    /// configuration and limits, gives the one that runs already.
     ///
     /// # Errors
     /// Everything that keeps the plugin from running; the plugin loaded before goes on.
     pub fn load(&self, config: PluginConfig) -> Result<Arc<Plugin>, LoadError> {
         let sha256 = digest(&config)?;
+        if let Some(running) = self.running(&config, &sha256) {
+            return Ok(running);
+        }
         let module = self.common.compiler.compile(&config, &sha256)?;
         if !module.exports().any(|export| ABI_MARKERS.contains(&export.name())) {
             return Err(LoadError::Abi { plugin: config.name });
@@ -131,9 +135,16 @@ impl Host {
         Ok((module, missing))
     }
 
+    /// The plugin that runs with exactly this configuration.
+    fn running(&self, config: &PluginConfig, sha256: &str) -> Option<Arc<Plugin>> {
+        let wanted = PluginConfig { module: Arc::default(), sha256: None, ..config.clone() };
+        let mut plugins = self.common.plugins().into_iter();
+        plugins.find(|plugin| plugin.sha256() == sha256 && *plugin.config() == wanted)
+    }
+
     fn shared(&self, mut config: PluginConfig) -> Arc<Shared> {
-        // The bytes have been compiled.
-        config.module = Arc::default();
+        // The bytes have been compiled, and their digest checked.
+        (config.module, config.sha256) = (Arc::default(), None);
         let vm_id: Arc<str> = config.vm_id.as_deref().unwrap_or(&config.name).into();
         Arc::new(Shared {
             name: config.name.as_str().into(),

@@ -246,6 +246,10 @@ impl Plugin {
         slots.filter_map(|slot| slot.instance.as_ref().map(|instance| instance.fuel())).sum()
     }
 
+    pub(crate) fn config(&self) -> &PluginConfig {
+        &self.shared.config
+    }
+
     pub(crate) fn record(&self) -> &Arc<Record> {
         &self.shared.record
     }

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use hashbrown::{HashMap, hash_map::Entry};
+use hashbrown::HashMap;
 
 use crate::status::Status;
 
@@ -36,6 +36,27 @@ struct Data {
     values: HashMap<Vec<u8>, (Vec<u8>, u32)>,
     bytes: usize,
     cas_last: u32,
+}
+
+impl Data {
+    fn remove(&mut self, key: &[u8]) -> bool {
+        let Some((value, _)) = self.values.remove(key) else { return false };
+        self.bytes -= key.len() + value.len();
+        true
+    }
+
+    /// Removes the oldest values until no more than `bytes` are left.
+    fn shed(&mut self, bytes: usize) {
+        let mut ages: Vec<(u32, Vec<u8>)> =
+            self.values.iter().map(|(key, (_, version))| (*version, key.clone())).collect();
+        ages.sort_unstable();
+        for (_, key) in ages {
+            if self.bytes <= bytes {
+                return;
+            }
+            self.remove(&key);
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -83,41 +104,28 @@ impl Space {
         Some(*cas)
     }
 
-    /// Sets a value; `cas` 0 without condition, else only over this version.
+    /// Sets a value; `cas` 0 without condition, else only over this version. When the space is full,
+    /// what was written longest ago goes.
     pub(crate) fn set_value(&self, key: &[u8], value: &[u8], cas: u32) -> Status {
         let mut data = lock(&self.data);
-        let Data { values, bytes, cas_last } = &mut *data;
-        let version = cas_last.wrapping_add(1).max(1);
-        match values.entry(key.to_vec()) {
-            Entry::Occupied(known) if cas != 0 && known.get().1 != cas => Status::CasMismatch,
-            Entry::Occupied(mut known) => {
-                let after = *bytes - known.get().0.len() + value.len();
-                if after > self.data_bytes_max {
-                    // The SDKs survive no other refusal here.
-                    return Status::CasMismatch;
-                }
-                (*bytes, *cas_last) = (after, version);
-                *known.get_mut() = (value.to_vec(), version);
-                Status::Ok
-            }
-            Entry::Vacant(free) => {
-                let after = *bytes + key.len() + value.len();
-                if after > self.data_bytes_max {
-                    return Status::CasMismatch;
-                }
-                (*bytes, *cas_last) = (after, version);
-                free.insert((value.to_vec(), version));
-                Status::Ok
-            }
+        let known = data.values.get(key);
+        if known.is_some_and(|known| cas != 0 && known.1 != cas) {
+            return Status::CasMismatch;
         }
+        data.remove(key);
+        data.bytes += key.len() + value.len();
+        data.cas_last = data.cas_last.wrapping_add(1).max(1);
+        let version = data.cas_last;
+        data.values.insert(key.to_vec(), (value.to_vec(), version));
+        if data.bytes > self.data_bytes_max {
+            data.shed(self.data_bytes_max / 4 * 3);
+        }
+        Status::Ok
     }
 
     /// Removes a value; answers whether there was one.
     pub(crate) fn remove_value(&self, key: &[u8]) -> bool {
-        let mut data = lock(&self.data);
-        let Some((value, _)) = data.values.remove(key) else { return false };
-        data.bytes -= key.len() + value.len();
-        true
+        lock(&self.data).remove(key)
     }
 
     /// Bytes of shared data.
@@ -300,3 +308,6 @@ impl Queues {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

@@ -48,7 +48,7 @@ pub(super) fn set_tick(cx: &mut Cx<'_>, period_ms: u32) -> Told {
 
 pub(super) fn set_context(cx: &mut Cx<'_>, context: u32) -> Told {
     let state = cx.data_mut();
-    let known = context == ROOT || context == state.lent_to || state.streams.contains_key(&context);
+    let known = context == ROOT || state.streams.contains_key(&context);
     if !known && !state.undone.contains(&context) {
         return Err(Status::BadArgument.into());
     }

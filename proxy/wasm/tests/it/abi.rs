@@ -641,15 +641,33 @@ fn a_request_knows_only_its_own_context() {
 }
 
 #[test]
-fn a_replaced_plugin_keeps_its_metrics_and_drains() {
-    let wat = at_request(&[], "", "(call $num (i32.const 1))");
+fn a_replaced_plugin_drains() {
     let stage = stage();
-    let (old, new) = (stage.chain(&wat), stage.chain(&wat));
+    let (old, new) = ("(call $num (i32.const 1))", "(call $num (i32.const 2))");
+    let (old, new) = (at_request(&[], "", old), at_request(&[], "", new));
+    let (old, new) = (stage.chain(&old), stage.chain(&new));
     let mut context = old.begin();
     context.on_request_headers(&mut Request::get("/"), true);
     drop(old);
     assert_eq!(stage.host.plugins().len(), 2, "the open request keeps the old one");
     drop(context);
     wait_until("the old one is gone", || stage.host.plugins().len() == 1);
-    assert!(!new.is_empty());
+    new.begin().on_request_headers(&mut Request::get("/"), true);
+    assert_eq!(stage.lines.all(), ["01", "02"]);
+}
+
+#[test]
+fn the_same_plugin_is_not_started_twice() {
+    let stage = stage();
+    let wat = at_request(&[], "", "");
+    let load = |configuration: &str| {
+        let set =
+            |config: &mut tidegate_wasm::PluginConfig| config.configuration = configuration.into();
+        stage.load_with(&wat, set).unwrap()
+    };
+    let (first, same, other) = (load("{}"), load("{}"), load("[]"));
+    assert!(Arc::ptr_eq(&first, &same));
+    assert!(!Arc::ptr_eq(&first, &other));
+    drop((first, same));
+    assert_eq!(stage.host.plugins().len(), 1);
 }
