@@ -1,7 +1,9 @@
 //! All limits of a request: every one is asked before any is charged.
 
+use std::sync::Arc;
+
 use crate::key::KeyHash;
-use crate::quota::{Cells, Quota, Verdict};
+use crate::quota::{Cells, Quota, Verdict, uses};
 use crate::rule::Rule;
 use crate::table::{Table, nanoseconds};
 
@@ -42,6 +44,13 @@ pub struct Permit {
     outcomes: [Outcome; CHARGES_MAX],
     held: [u64; CHARGES_MAX],
     len: usize,
+}
+
+/// A permit that gives its places back by itself, however the request ends.
+#[derive(Debug)]
+pub struct InFlight {
+    table: Arc<Table>,
+    permit: Option<Permit>,
 }
 
 /// A request was denied by one limit and charged by none.
@@ -101,6 +110,14 @@ impl Table {
         let Ok(()) = self.update(cell, now_ns, debit);
     }
 
+    /// Counts one use of a thing that may be used `uses_max` times until `until_us`, such as a signed
+    /// token by its id; false when it was used up. Both times are of the same clock as everywhere.
+    pub fn spend(&self, thing: &[u8], uses_max: u32, until_us: u64, now_us: u64) -> bool {
+        let (now_ns, until_ns) = (nanoseconds(now_us), nanoseconds(until_us));
+        let used = |word| uses(word, uses_max, until_ns).ok_or(());
+        self.update(self.cell_of(thing), now_ns, used).is_ok()
+    }
+
     /// Gives back the places that a permit holds under limits of concurrency.
     pub fn release(&self, permit: Permit) {
         for cell in permit.held.into_iter().filter(|&cell| cell != 0) {
@@ -153,6 +170,21 @@ impl Table {
                 let cell = quota.cells(charge.key, now_ns).own;
                 self.amend(cell, |word| quota.refund(word, charge.cost));
             }
+        }
+    }
+}
+
+impl InFlight {
+    /// Keeps the permit's places until the value is dropped.
+    pub fn new(table: Arc<Table>, permit: Permit) -> Self {
+        Self { table, permit: Some(permit) }
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        if let Some(permit) = self.permit.take() {
+            self.table.release(permit);
         }
     }
 }

@@ -21,7 +21,7 @@ mod table;
 /// Fields and bodies of answers about limits.
 pub mod answer;
 
-pub use check::{CHARGES_MAX, Charge, Denied, Outcome, Permit};
+pub use check::{CHARGES_MAX, Charge, Denied, InFlight, Outcome, Permit};
 pub use key::{
     Claims, IPV6_PREFIX_DEFAULT, KEY_PARTS_MAX, KeyError, KeyHash, KeyPart, Request, Secret,
 };

@@ -143,6 +143,11 @@ impl Quota {
     }
 }
 
+/// The state of a thing after one more use; `None` when it was used up.
+pub(crate) fn uses(word: u64, uses_max: u32, until_ns: u64) -> Option<u64> {
+    (count(word) < uses_max).then(|| counter(until_ns, count(word) + 1))
+}
+
 fn limit(count: u64) -> Result<u32, RuleError> {
     within("limit", count, QUOTA_MAX)?;
     Ok(count as u32)

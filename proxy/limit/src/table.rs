@@ -80,6 +80,11 @@ impl Table {
         rule.key(&self.secret, request)
     }
 
+    /// The cell of anything that is not a request's key.
+    pub(crate) fn cell_of(&self, thing: &[u8]) -> u64 {
+        self.secret.hash(thing)
+    }
+
     /// Counts the live slots; reads the whole table, so not for every request.
     pub fn stats(&self, now_us: u64) -> Stats {
         let now_ns = nanoseconds(now_us);

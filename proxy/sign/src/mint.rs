@@ -8,7 +8,7 @@ use crate::carry::Carrier;
 use crate::encode::to_base64url;
 use crate::keyset::Keyset;
 use crate::native::{PARAMETER, TOKEN_BYTES_MAX, VERSION, path_hash};
-use crate::scope::{ClientPrefix, Scope};
+use crate::scope::{ClientPrefix, Scope, is_below};
 
 /// What a token shall say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,7 +97,8 @@ pub fn mint(keyset: &Keyset, claims: &Claims) -> Result<String, MintError> {
 }
 
 /// Makes a token and puts it into a path or URL, as [`Carrier::Query`] or [`Carrier::Path`]; a fragment
-/// is kept at the end. Other carriers give the address as it is.
+/// is kept at the end. In a path it stands right below a prefix scope, and before the last segment
+/// otherwise: relative addresses keep it, and routes for the path above still match. Other carriers give the address as it is.
 ///
 /// # Errors
 /// As [`mint`], and [`MintError::Address`] for an address without a path.
@@ -119,11 +120,22 @@ pub fn mint_url(
             format!("{address}{joint}{PARAMETER}={token}{fragment}")
         }
         Carrier::Path => {
-            let (origin, path) = address.split_at(path_at);
-            format!("{origin}/{PARAMETER}={token}{path}{fragment}")
+            let (above, below) =
+                address.split_at(path_at + segment_at(&address[path_at..], claims));
+            format!("{above}/{PARAMETER}={token}{below}{fragment}")
         }
         _ => format!("{address}{fragment}"),
     })
+}
+
+fn segment_at(target: &str, claims: &Claims) -> usize {
+    let path = target.split_once('?').map_or(target, |(path, _)| path);
+    match &claims.scope {
+        Scope::Prefix(prefix) if is_below(path.as_bytes(), prefix.as_bytes()) && path != prefix => {
+            prefix.trim_end_matches('/').len()
+        }
+        _ => path.rfind('/').unwrap_or(0),
+    }
 }
 
 fn path_at(address: &str) -> Option<usize> {

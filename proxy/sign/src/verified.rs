@@ -38,6 +38,18 @@ pub struct Verified<'r> {
 }
 
 impl Grant {
+    /// What the token says under the usual name of a claim (`sub`, `jti`, `session`, `kid`), so that limits
+    /// can count by it.
+    pub fn claim(&self, name: &str) -> Option<&str> {
+        match name {
+            "sub" => self.subject.as_deref(),
+            "jti" | "cti" => self.token_id.as_deref(),
+            "session" | "sid" => self.session.as_deref(),
+            "kid" => Some(&self.key_id),
+            _ => None,
+        }
+    }
+
     pub(crate) fn new(format: &'static str, key_id: &Arc<str>) -> Self {
         Self {
             format,

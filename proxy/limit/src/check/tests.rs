@@ -104,3 +104,41 @@ fn more_charges_than_are_listed_still_count() {
     assert_eq!(table.check(&charges, NOW_US).expect("all full").outcomes().len(), CHARGES_MAX);
     assert_eq!(table.check(&charges[11..], NOW_US).expect_err("charged").index, 0);
 }
+
+#[test]
+fn places_come_back_however_the_request_ends() {
+    let algorithm = Algorithm::Concurrency { limit: 1, hold_us: 60_000_000 };
+    let rule = Rule::new(RuleOptions::new("open", vec![], algorithm)).expect("a good rule");
+    let table = Arc::new(table());
+    let charge = [Charge { rule: &rule, key: KeyHash(1), cost: 1 }];
+    let permit = table.check(&charge, NOW_US).expect("one place");
+    let in_flight = InFlight::new(Arc::clone(&table), permit);
+    assert!(table.check(&charge, NOW_US).is_err());
+    drop(in_flight);
+    assert!(table.check(&charge, NOW_US).is_ok());
+}
+
+#[test]
+fn a_denial_gives_its_places_back() {
+    let algorithm = Algorithm::Concurrency { limit: 5, hold_us: 60_000_000 };
+    let open = Rule::new(RuleOptions::new("open", vec![], algorithm)).expect("a good rule");
+    let (tight, table) = (rule("tight", 1), table());
+    let charges = [
+        Charge { rule: &open, key: KeyHash(1), cost: 1 },
+        Charge { rule: &tight, key: KeyHash(2), cost: 1 },
+    ];
+    assert!(table.check(&charges, NOW_US).is_ok());
+    (0..9).for_each(|_| assert!(table.check(&charges, NOW_US).is_err()));
+    assert_eq!(table.peek(&open, KeyHash(1), NOW_US).remaining, 4);
+}
+
+#[test]
+fn a_token_is_used_up() {
+    let table = table();
+    let until = NOW_US + 60_000_000;
+    let used = |id: &[u8], now_us| table.spend(id, 2, until, now_us);
+    assert!(used(b"t1", NOW_US) && used(b"t1", NOW_US) && !used(b"t1", NOW_US));
+    assert!(used(b"t2", NOW_US));
+    assert!(!used(b"t1", until - 1));
+    assert!(!table.spend(b"t3", 0, until, NOW_US));
+}

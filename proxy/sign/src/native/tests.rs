@@ -191,6 +191,9 @@ fn a_grant_tells_session_and_uses() {
     let verified = verify(&keyset, &request("/a", Some(&query), &fields), NOW_S).expect("good");
     assert_eq!(verified.grant().session.as_deref(), Some("viewer 1"));
     assert_eq!(verified.grant().uses_max, Some(3));
+    assert_eq!(verified.grant().claim("session"), Some("viewer 1"));
+    assert_eq!(verified.grant().claim("kid"), Some("k1"));
+    assert_eq!(verified.grant().claim("sub"), None);
 }
 
 #[test]
@@ -263,6 +266,20 @@ fn a_url_is_signed_where_its_path_begins() {
     assert_eq!(url("/a", &Carrier::Query), "/a?tg=T");
     assert_eq!(url("https://h/a?b=1#c", &Carrier::Query), "https://h/a?b=1&tg=T#c");
     assert_eq!(url("https://h/a/b?c", &Carrier::Path), "https://h/tg=T/a/b?c");
+    let below = |address: &str, scope: Scope| {
+        let claims = Claims::new(scope, END_S);
+        let url = mint_url(&keyset, address, &claims, &Carrier::Path).expect("an address");
+        url.replace(&mint(&keyset, &claims).expect("a token"), "T")
+    };
+    let show = Scope::Prefix("/media/show/".into());
+    assert_eq!(below("/media/show/1/a.m3u8", show), "/media/show/tg=T/1/a.m3u8");
+    let show = Scope::Prefix("/media/show".into());
+    assert_eq!(
+        below("https://h/media/show/a?b=/c", show.clone()),
+        "https://h/media/show/tg=T/a?b=/c"
+    );
+    assert_eq!(below("/media/show", show), "/media/tg=T/show");
+    assert_eq!(below("/media/a.ts", Scope::Path("/media/a.ts".into())), "/media/tg=T/a.ts");
     assert!(mint_url(&keyset, "https://h", &prefix("/"), &Carrier::Path).is_err());
     assert!(mint_url(&keyset, "a/b", &prefix("/"), &Carrier::Path).is_err());
 }
