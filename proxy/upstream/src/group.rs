@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
+use tidegate_telemetry::Counter;
 
 use crate::clock::Clock;
 use crate::config::{Endpoint, GroupConfig, ServerConfig};
@@ -137,6 +138,7 @@ impl Group {
         let now_us = self.clock.now_us();
         let until_us = server.state.ejections.eject(&self.config.ejection, now_us);
         server.state.ejected.fetch_add(1, Ordering::Relaxed);
+        Counter::UpstreamEjections.inc();
         let for_ms = until_us.saturating_sub(now_us) / 1000;
         tracing::warn!(group = self.config.name, server = &*server.label, for_ms, "server ejected");
     }

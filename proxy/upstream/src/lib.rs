@@ -36,6 +36,7 @@ mod convert;
 mod downstream;
 mod fault;
 mod group;
+mod metrics;
 mod outbound;
 mod outcome;
 mod plan;

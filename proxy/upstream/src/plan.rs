@@ -1,9 +1,11 @@
 //! One exchange as all its parts see it.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use http::Uri;
+use tidegate_telemetry::Counter;
 
 use crate::group::{Group, Server};
 use crate::outbound::Outbound;
@@ -107,6 +109,8 @@ impl Plan {
             (false, false) => Stage::Connect,
         };
         progress.fault = Some((stage, "timeout"));
+        Counter::UpstreamTimeouts.inc();
+        self.group.counters().faults.fetch_add(1, Ordering::Relaxed);
     }
 
     /// How it ended, once nothing runs any more.

@@ -11,6 +11,7 @@ use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{BError, Error, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
+use tidegate_telemetry::Counter;
 
 use crate::convert;
 use crate::fault;
@@ -64,6 +65,7 @@ impl Holding {
             return self.refuse("no_server");
         };
         server.state.tries.fetch_add(1, Ordering::Relaxed);
+        Counter::UpstreamRequests.inc();
         let peer = Box::new(server.peer.clone());
         let mut progress = self.plan.progress();
         progress.begin_try(Arc::clone(&server));
@@ -112,13 +114,10 @@ impl Holding {
 
     /// Takes a place in the retry budget; one place lasts for all retries of an exchange.
     fn take_retry(&mut self) -> bool {
-        let counters = self.plan.group.counters();
         if self.retry.is_none() {
             self.retry = RetryGuard::enter(&self.plan.group);
         }
-        let counter =
-            if self.retry.is_some() { &counters.retries } else { &counters.retries_refused };
-        counter.fetch_add(1, Ordering::Relaxed);
+        self.plan.group.count_retry(self.retry.is_some());
         self.retry.is_some()
     }
 
@@ -158,10 +157,7 @@ impl ProxyHttp for Relay {
         _: Option<&Digest>,
         holding: &mut Holding,
     ) -> Result<()> {
-        let counters = holding.plan.group.counters();
-        let counter =
-            if reused { &counters.connections_reused } else { &counters.connections_opened };
-        counter.fetch_add(1, Ordering::Relaxed);
+        holding.plan.group.count_connection(reused);
         let elapsed_us = holding.plan.elapsed_us();
         holding.plan.progress().connected(reused, elapsed_us);
         Ok(())
@@ -226,6 +222,9 @@ impl ProxyHttp for Relay {
         let fault = fault::of(&progress, error);
         progress.fault = Some(fault);
         drop(progress);
+        if fault.1 == "timeout" {
+            Counter::UpstreamTimeouts.inc();
+        }
         if fault.0 != Stage::Client {
             holding.plan.group.counters().faults.fetch_add(1, Ordering::Relaxed);
         }

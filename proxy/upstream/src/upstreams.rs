@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::config::GroupConfig;
 use crate::downstream::Downstream;
 use crate::group::{Group, GroupStats};
+use crate::metrics::Families;
 use crate::outbound::Outbound;
 use crate::outcome::Outcome;
 use crate::plan::Plan;
@@ -143,6 +144,11 @@ impl Upstreams {
             unreachable!("a session gives its downstream back when it is dropped")
         };
         (downstream, plan.outcome())
+    }
+
+    /// Shows what groups and servers have counted on `/metrics` for as long as this lives.
+    pub fn publish(self: &Arc<Self>) {
+        tidegate_telemetry::register_source(Box::new(Families(Arc::downgrade(self))));
     }
 
     pub(crate) fn all(&self) -> Vec<Arc<Group>> {

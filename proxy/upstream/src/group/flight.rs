@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use tidegate_telemetry::Gauge;
+
 use super::{Group, Server};
 
 /// One exchange under way in a group.
@@ -22,6 +24,7 @@ impl ExchangeGuard {
     pub(crate) fn enter(group: &Arc<Group>) -> Option<Self> {
         let max = u64::from(group.config.breaker.exchanges_max);
         let under_way = group.under_way.fetch_add(1, Ordering::Relaxed);
+        Gauge::UpstreamInFlight.add(1);
         let guard = Self(Arc::clone(group));
         (max == 0 || under_way < max).then_some(guard)
     }
@@ -30,6 +33,7 @@ impl ExchangeGuard {
 impl Drop for ExchangeGuard {
     fn drop(&mut self) {
         self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+        Gauge::UpstreamInFlight.add(-1);
     }
 }
 

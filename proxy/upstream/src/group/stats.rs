@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use tidegate_telemetry::Counter;
+
 use super::Group;
 
 /// What a group has counted since it was first configured.
@@ -78,6 +80,27 @@ impl Group {
             connections_reused: read(&counters.connections_reused),
             connections_opened: read(&counters.connections_opened),
             servers: self.server_stats(),
+        }
+    }
+
+    /// A try has its connection.
+    pub(crate) fn count_connection(&self, reused: bool) {
+        let (own, all) = if reused {
+            (&self.counters.connections_reused, Counter::UpstreamReused)
+        } else {
+            (&self.counters.connections_opened, Counter::UpstreamConnections)
+        };
+        own.fetch_add(1, Ordering::Relaxed);
+        all.inc();
+    }
+
+    /// A retry was wanted, and the budget allowed it or not.
+    pub(crate) fn count_retry(&self, allowed: bool) {
+        if allowed {
+            self.counters.retries.fetch_add(1, Ordering::Relaxed);
+            Counter::UpstreamRetries.inc();
+        } else {
+            self.counters.retries_refused.fetch_add(1, Ordering::Relaxed);
         }
     }
 
