@@ -6,10 +6,6 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::net::IpAddr;
-
-use regex::RegexBuilder;
-use ring::digest;
 
 use crate::carry::{self, Carrier, Names, Rest};
 use crate::cbor::{self, Value};
@@ -19,9 +15,13 @@ use crate::encode::{base64url_either, hex, to_hex};
 use crate::key::Key;
 use crate::keyset::{KeysetError, Scheme};
 use crate::request::{Clock, Request};
-use crate::scope::ClientPrefix;
 use crate::settings::Settings;
 use crate::verified::{Grant, Verified};
+
+use self::target::Target;
+
+mod label;
+mod target;
 
 #[cfg(test)]
 mod tests;
@@ -34,8 +34,6 @@ const COOKIE: &str = "CTA-Common-Access-Token";
 const PARAMETERS: [&str; 3] = ["cat", "CAT", "Common-Access-Token"];
 const TOKEN_BYTES_MAX: usize = 8192;
 const CLAIMS_MAX: usize = 64;
-const PATTERN_BYTES_MAX: usize = 1024;
-const PROGRAM_BYTES_MAX: usize = 256 * 1024;
 
 const TAG_CWT: u64 = 61;
 const TAG_MAC0: u64 = 17;
@@ -43,30 +41,6 @@ const TAG_SIGN1: u64 = 18;
 const HEADER_ALGORITHM: i64 = 1;
 const HEADER_CRITICAL: i64 = 2;
 const HEADER_KEY_ID: i64 = 4;
-
-/// Claims by their labels.
-mod label {
-    pub(super) const ISS: i64 = 1;
-    pub(super) const SUB: i64 = 2;
-    pub(super) const AUD: i64 = 3;
-    pub(super) const EXP: i64 = 4;
-    pub(super) const NBF: i64 = 5;
-    pub(super) const CTI: i64 = 7;
-    pub(super) const CNF: i64 = 8;
-    pub(super) const GEOHASH: i64 = 282;
-    pub(super) const CATREPLAY: i64 = 308;
-    pub(super) const CATPOR: i64 = 309;
-    pub(super) const CATV: i64 = 310;
-    pub(super) const CATNIP: i64 = 311;
-    pub(super) const CATU: i64 = 312;
-    pub(super) const CATM: i64 = 313;
-    pub(super) const CATALPN: i64 = 314;
-    pub(super) const CATH: i64 = 315;
-    pub(super) const CATGEOISO3166: i64 = 316;
-    pub(super) const CATTPK: i64 = 319;
-    pub(super) const CATDPOP: i64 = 321;
-    pub(super) const CATTPRINT: i64 = 324;
-}
 
 /// CAT with its settings: `parameter` (without it the three usual names), `issuer`, `audience`.
 #[derive(Debug)]
@@ -85,13 +59,6 @@ struct Envelope<'t> {
     /// Usually bytes; the Node package without its CWT tag writes the text of their hex.
     payload: &'t Value<'t>,
     signed: &'t [u8],
-}
-
-/// A request against which claims are held.
-struct Target<'q> {
-    request: &'q Request<'q>,
-    query: Option<&'q str>,
-    path: &'q str,
 }
 
 impl Cat {
@@ -236,111 +203,6 @@ fn write_string(major: u8, bytes: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(bytes);
 }
 
-impl Target<'_> {
-    fn check(&self, name: &Value<'_>, value: &Value<'_>) -> Result<(), Reason> {
-        // A claim with a text for its name, or one that came after this was written, says nothing here
-        // (RFC 8392 3: claims that are not understood are ignored).
-        let Value::Int(name) = name else { return Ok(()) };
-        let (holds, otherwise) = match *name {
-            label::CATV => (Some(value.as_int() == Some(1)), Reason::ClaimUnsupported),
-            label::CATU => (self.is_uri(value), Reason::ScopeMismatch),
-            label::CATM => (self.is_method(value), Reason::MethodMismatch),
-            label::CATNIP => (self.is_network(value), Reason::ClientMismatch),
-            label::CATGEOISO3166 => (self.is_country(value), Reason::CountryMismatch),
-            label::CATH => (self.has_fields(value), Reason::ScopeMismatch),
-            label::CNF
-            | label::GEOHASH
-            | label::CATPOR
-            | label::CATALPN
-            | 317
-            | 318
-            | label::CATTPK
-            | label::CATDPOP
-            | label::CATTPRINT => return Err(Reason::ClaimUnsupported),
-            _ => return Ok(()),
-        };
-        match holds {
-            Some(true) => Ok(()),
-            Some(false) => Err(otherwise),
-            None => Err(Reason::TokenMalformed),
-        }
-    }
-
-    fn is_uri(&self, parts: &Value<'_>) -> Option<bool> {
-        for (part, matches) in parts.as_map()? {
-            let texts = self.part(part.as_int()?)?;
-            let mut any = false;
-            for text in texts {
-                any |= all_match(matches, &text)?;
-            }
-            if !any {
-                return Some(false);
-            }
-        }
-        Some(true)
-    }
-
-    /// The spellings of a part of the URI: an extension with its dot or without, a standard port as
-    /// its number or as nothing, a query as it came or sorted.
-    fn part(&self, number: i64) -> Option<Vec<String>> {
-        let request = self.request;
-        let (parent, file) = self.path.rsplit_once('/')?;
-        // The first dot or the last: both are in use.
-        let (first, last) = (file.find('.'), file.rfind('.'));
-        let dots = [first.unwrap_or(file.len()), last.unwrap_or(file.len())];
-        let standard = if request.https { "443" } else { "80" };
-        let query = self.query.unwrap_or_default();
-        Some(match number {
-            0 => vec![if request.https { "https" } else { "http" }.to_owned()],
-            1 => vec![request.host.to_owned()],
-            2 => match request.port {
-                Some(port) if port.to_string() != standard => vec![port.to_string()],
-                _ => vec![standard.to_owned(), String::new()],
-            },
-            3 => vec![self.path.to_owned()],
-            4 => vec![query.to_owned(), sorted(query)],
-            5 => vec![parent.to_owned()],
-            6 => vec![file.to_owned()],
-            7 => dots.map(|at| file[..at].to_owned()).to_vec(),
-            8 => dots
-                .iter()
-                .flat_map(|&at| [&file[at..], file[at..].trim_start_matches('.')])
-                .map(str::to_owned)
-                .collect(),
-            _ => return None,
-        })
-    }
-
-    fn is_method(&self, methods: &Value<'_>) -> Option<bool> {
-        Some(methods.as_array()?.iter().any(|m| m.as_text() == Some(self.request.method)))
-    }
-
-    fn is_country(&self, countries: &Value<'_>) -> Option<bool> {
-        Some(
-            countries
-                .as_array()?
-                .iter()
-                .any(|c| c.as_text().is_some_and(|c| Some(c) == self.request.country)),
-        )
-    }
-
-    fn is_network(&self, networks: &Value<'_>) -> Option<bool> {
-        let contains = |network| range(network).is_some_and(|n| n.contains(self.request.client));
-        Some(networks.as_array()?.iter().any(contains))
-    }
-
-    fn has_fields(&self, fields: &Value<'_>) -> Option<bool> {
-        for (name, matches) in fields.as_map()? {
-            let name = name.as_text()?.to_ascii_lowercase();
-            let value = carry::header(self.request.fields, &name);
-            if !value.map_or(Some(false), |value| all_match(matches, value))? {
-                return Some(false);
-            }
-        }
-        Some(true)
-    }
-}
-
 fn check_time(claims: &[(Value<'_>, Value<'_>)], clock: Clock) -> Result<Option<u64>, Reason> {
     if seconds(claims, label::NBF)?.is_some_and(|starts_s| clock.is_before(starts_s)) {
         return Err(Reason::NotYetValid);
@@ -375,89 +237,6 @@ fn seconds(claims: &[(Value<'_>, Value<'_>)], label: i64) -> Result<Option<u64>,
     };
     let Some(value) = claim(claims, label) else { return Ok(None) };
     whole(value).map(Some).ok_or(Reason::TokenMalformed)
-}
-
-/// Whether a text passes every match of a map from kind to value.
-fn all_match(matches: &Value<'_>, text: &str) -> Option<bool> {
-    for (kind, value) in matches.as_map()? {
-        let words = value.as_text();
-        let hash = |algorithm| digest::digest(algorithm, text.as_bytes());
-        let holds = match kind.as_int()? {
-            0 => text == words.map(str::to_owned).or(value.as_int().map(|n| n.to_string()))?,
-            1 => text.starts_with(words?),
-            2 => text.ends_with(words?),
-            3 => text.contains(words?),
-            4 => pattern_matches(value, text)?,
-            -1 => is_hash(value, hash(&digest::SHA256).as_ref())?,
-            -2 => is_hash(value, hash(&digest::SHA512_256).as_ref())?,
-            _ => return None,
-        };
-        if !holds {
-            return Some(false);
-        }
-    }
-    Some(true)
-}
-
-/// A hash as bytes, or as hex.
-fn is_hash(value: &Value<'_>, hash: &[u8]) -> Option<bool> {
-    match value {
-        Value::Bytes(bytes) => Some(*bytes == hash),
-        Value::Text(text) => Some(to_hex(hash) == text.to_ascii_lowercase()),
-        _ => None,
-    }
-}
-
-fn sorted(query: &str) -> String {
-    let mut pairs: Vec<&str> = query.split('&').collect();
-    pairs.sort_unstable();
-    pairs.join("&")
-}
-
-/// A regular expression, or a list that begins with one; always for the whole of the text.
-fn pattern_matches(value: &Value<'_>, text: &str) -> Option<bool> {
-    let pattern = match value {
-        Value::Array(list) => list.first()?.as_text()?,
-        one => one.as_text()?,
-    };
-    if pattern.len() > PATTERN_BYTES_MAX {
-        return None;
-    }
-    let build = |text: &str| RegexBuilder::new(text).size_limit(PROGRAM_BYTES_MAX).build().ok();
-    build(pattern)?;
-    Some(build(&format!(r"\A(?:{pattern})\z"))?.is_match(text))
-}
-
-/// An address or prefix as RFC 9164 writes it (tag 52 IPv4, 54 IPv6), or as text. Numbers of autonomous
-/// systems match nobody here.
-fn range(value: &Value<'_>) -> Option<ClientPrefix> {
-    let (tag, inner) = match value {
-        Value::Text(text) => return text.parse().ok(),
-        Value::Tag(tag @ (52 | 54), inner) => (*tag, inner.as_ref()),
-        _ => return None,
-    };
-    let (bits, bytes) = match inner {
-        Value::Bytes(bytes) => (None, *bytes),
-        Value::Array(parts) => match parts.as_slice() {
-            [bits, bytes] => (Some(u8::try_from(bits.as_int()?).ok()?), bytes.as_bytes()?),
-            _ => return None,
-        },
-        _ => return None,
-    };
-    let (address, whole) = address(tag, bytes)?;
-    ClientPrefix::new(address, bits.unwrap_or(whole))
-}
-
-/// Trailing zero bytes may be left out (RFC 9164 3.1.2).
-fn address(tag: u64, bytes: &[u8]) -> Option<(IpAddr, u8)> {
-    if tag == 52 {
-        let mut octets = [0; 4];
-        octets.get_mut(..bytes.len())?.copy_from_slice(bytes);
-        return Some((octets.into(), 32));
-    }
-    let mut octets = [0; 16];
-    octets.get_mut(..bytes.len())?.copy_from_slice(bytes);
-    Some((octets.into(), 128))
 }
 
 /// Fuzz body: any bytes as a token, and as the claims of one that a key has signed.

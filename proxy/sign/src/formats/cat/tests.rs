@@ -1,3 +1,5 @@
+use ring::digest;
+
 use super::*;
 use crate::Algorithm;
 use crate::encode::to_base64url;
