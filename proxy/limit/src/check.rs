@@ -35,6 +35,8 @@ pub struct Outcome {
     pub reset_us: u64,
     /// The limit would have denied the request, were it enforced.
     pub shadowed: bool,
+    /// How long the request must wait before it goes on, microseconds (leaky buckets only).
+    pub delay_us: u64,
 }
 
 /// A request passed all its limits and was charged.
@@ -159,7 +161,11 @@ impl Table {
                 no @ Verdict::No { .. } => Err(no),
             }
         })?;
-        Ok(outcome(quota, last.get()))
+        let delay_ns = match last.get() {
+            Verdict::Go { word, .. } => quota.delay_ns(word, now_ns, charge.cost),
+            Verdict::No { .. } => 0,
+        };
+        Ok(Outcome { delay_us: delay_ns.div_ceil(1000), ..outcome(quota, last.get()) })
     }
 
     fn give_back(&self, charged: &[Charge<'_>], permit: &Permit, now_ns: u64) {
@@ -202,6 +208,11 @@ impl Permit {
         &self.outcomes[..self.len]
     }
 
+    /// How long the request must wait before it goes on, microseconds: the longest of its limits'.
+    pub fn delay_us(&self) -> u64 {
+        self.outcomes().iter().map(|outcome| outcome.delay_us).max().unwrap_or(0)
+    }
+
     /// Whether the permit must be given back with [`Table::release`].
     pub fn holds(&self) -> bool {
         self.held.iter().any(|&cell| cell != 0)
@@ -235,7 +246,7 @@ fn outcome(quota: &Quota, verdict: Verdict) -> Outcome {
         Verdict::No { left, wait_ns } => (left, wait_ns),
     };
     let reset_us = reset_ns.div_ceil(1000);
-    Outcome { limit: quota.limit(), remaining, reset_us, shadowed: false }
+    Outcome { limit: quota.limit(), remaining, reset_us, shadowed: false, delay_us: 0 }
 }
 
 fn denied(index: usize, charge: &Charge<'_>, verdict: Verdict) -> Denied {

@@ -186,24 +186,31 @@ pub(crate) fn hash(
 impl KeyPart {
     /// Feeds the part's value to the hash; false when the request lacks it.
     fn feed(&self, hasher: &mut SipHasher13, request: &Request<'_>) -> bool {
-        let value: Option<Cow<'_, [u8]>> = match self {
+        match self {
             Self::ClientIp { v4, v6 } => {
                 address(hasher, request.client, *v4, *v6);
-                return true;
+                true
             }
-            Self::Header(name) => return lines(hasher, request.fields, name),
+            Self::Header(name) => lines(hasher, request.fields, name),
+            _ => self.value(request).map(|value| piece(hasher, &value)).is_some(),
+        }
+    }
+
+    /// The part's value as text; an address is no text.
+    pub(crate) fn value<'v>(&'v self, request: &'v Request<'_>) -> Option<Cow<'v, [u8]>> {
+        let text = |text: &'v str| Some(Cow::Borrowed(text.as_bytes()));
+        match self {
+            Self::ClientIp { .. } => None,
+            Self::Header(name) => request.fields.joined(name),
             Self::Cookie(name) => cookie(request.fields, name),
-            Self::Query(name) => request.query.and_then(|q| parameter(q, name)),
-            Self::Claim(name) => {
-                request.claim.and_then(|claim| claim(name)).map(|c| Cow::Borrowed(c.as_bytes()))
-            }
-            Self::Route => Some(Cow::Borrowed(request.route.as_bytes())),
-            Self::Host => Some(Cow::Borrowed(request.host.as_bytes())),
-            Self::Method => Some(Cow::Borrowed(request.method.as_bytes())),
-            Self::Path => Some(Cow::Borrowed(request.path.as_bytes())),
-            Self::Constant(word) => Some(Cow::Borrowed(word.as_bytes())),
-        };
-        value.map(|value| piece(hasher, &value)).is_some()
+            Self::Query(name) => parameter(request.query?, name),
+            Self::Claim(name) => text(request.claim?(name)?),
+            Self::Route => text(request.route),
+            Self::Host => text(request.host),
+            Self::Method => text(request.method),
+            Self::Path => text(request.path),
+            Self::Constant(word) => text(word),
+        }
     }
 }
 

@@ -27,6 +27,6 @@ pub use key::{
 };
 pub use rule::{
     Algorithm, Cost, Missing, Mode, PERIOD_SECONDS_MAX, Period, QUOTA_MAX, Rate, Rule, RuleError,
-    RuleOptions,
+    RuleOptions, Tiers,
 };
 pub use table::{SLOT_BYTES, Stats, Table};

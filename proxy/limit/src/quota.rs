@@ -17,9 +17,21 @@ mod tests;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Quota {
     Bucket(Bucket),
-    Sliding { limit: u32, window_ns: u64 },
-    Calendar { limit: u32, period: Period, offset_s: i32 },
-    Concurrency { limit: u32, hold_ns: u64 },
+    /// A bucket whose admitted requests wait for their turn.
+    Leaky(Bucket),
+    Sliding {
+        limit: u32,
+        window_ns: u64,
+    },
+    Calendar {
+        limit: u32,
+        period: Period,
+        offset_s: i32,
+    },
+    Concurrency {
+        limit: u32,
+        hold_ns: u64,
+    },
 }
 
 /// Where the state of a key lies: one cell that is charged and, for sliding windows, one that is read.
@@ -42,6 +54,9 @@ impl Quota {
     pub(crate) fn new(algorithm: Algorithm) -> Result<Self, RuleError> {
         Ok(match algorithm {
             Algorithm::TokenBucket { rate, burst } => Self::Bucket(Bucket::new(rate, burst)?),
+            Algorithm::LeakyBucket { rate, queue } => {
+                Self::Leaky(Bucket::new(rate, queue.saturating_add(1))?)
+            }
             Algorithm::SlidingWindow { rate } => {
                 let rate = rate.checked()?;
                 let limit = limit(rate.count)?;
@@ -61,7 +76,9 @@ impl Quota {
 
     pub(crate) fn cells(&self, key: KeyHash, now_ns: u64) -> Cells {
         match *self {
-            Self::Bucket(_) | Self::Concurrency { .. } => Cells { own: key.0, before: None },
+            Self::Bucket(_) | Self::Leaky(_) | Self::Concurrency { .. } => {
+                Cells { own: key.0, before: None }
+            }
             Self::Sliding { window_ns, .. } => {
                 let index = now_ns / window_ns;
                 let before = index.checked_sub(1).map(|index| numbered(key, index));
@@ -77,7 +94,7 @@ impl Quota {
     /// Decides over the live states (0 when absent).
     pub(crate) fn decide(&self, word: u64, before: u64, now_ns: u64, cost: u32) -> Verdict {
         match *self {
-            Self::Bucket(bucket) => bucket.decide(word, now_ns, cost),
+            Self::Bucket(bucket) | Self::Leaky(bucket) => bucket.decide(word, now_ns, cost),
             Self::Sliding { limit, window_ns } => {
                 sliding(limit, window_ns, count(word), count(before), now_ns, cost)
             }
@@ -94,7 +111,9 @@ impl Quota {
     /// The state after giving back a charge. It may lie in the past: then it means nothing.
     pub(crate) fn refund(&self, word: u64, cost: u32) -> u64 {
         match self {
-            Self::Bucket(bucket) => word.saturating_sub(bucket.price_ns(cost)),
+            Self::Bucket(bucket) | Self::Leaky(bucket) => {
+                word.saturating_sub(bucket.price_ns(cost))
+            }
             Self::Sliding { .. } | Self::Calendar { .. } | Self::Concurrency { .. } => {
                 word - u64::from(count(word).min(cost))
             }
@@ -104,7 +123,7 @@ impl Quota {
     /// The state after a charge that cannot be refused, for costs known only afterwards.
     pub(crate) fn debit(&self, word: u64, now_ns: u64, cost: u32) -> u64 {
         match *self {
-            Self::Bucket(bucket) => bucket.debit(word, now_ns, cost),
+            Self::Bucket(bucket) | Self::Leaky(bucket) => bucket.debit(word, now_ns, cost),
             Self::Sliding { window_ns, .. } => {
                 counter((now_ns / window_ns + 2) * window_ns, count(word).saturating_add(cost))
             }
@@ -121,10 +140,21 @@ impl Quota {
     /// The largest number of requests that can pass at once.
     pub(crate) fn limit(&self) -> u32 {
         match *self {
-            Self::Bucket(bucket) => bucket.burst,
+            Self::Bucket(bucket) | Self::Leaky(bucket) => bucket.burst,
             Self::Sliding { limit, .. }
             | Self::Calendar { limit, .. }
             | Self::Concurrency { limit, .. } => limit,
+        }
+    }
+
+    /// How long a request that left this state behind must wait: until its own turn, which is `cost`
+    /// intervals before the state's end.
+    pub(crate) fn delay_ns(&self, word: u64, now_ns: u64, cost: u32) -> u64 {
+        match self {
+            Self::Leaky(bucket) => {
+                word.saturating_sub(bucket.price_ns(cost)).saturating_sub(now_ns)
+            }
+            _ => 0,
         }
     }
 
@@ -135,7 +165,7 @@ impl Quota {
     /// Quota and window in whole seconds; the window is 0 when the limit has none.
     pub(crate) fn policy(&self) -> (u64, u64) {
         match *self {
-            Self::Bucket(bucket) => bucket.policy(),
+            Self::Bucket(bucket) | Self::Leaky(bucket) => bucket.policy(),
             Self::Sliding { limit, window_ns } => (limit.into(), window_ns.div_ceil(1_000_000_000)),
             Self::Calendar { limit, period, .. } => (limit.into(), calendar::length_s(period)),
             Self::Concurrency { limit, .. } => (limit.into(), 0),

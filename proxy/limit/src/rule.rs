@@ -34,6 +34,18 @@ pub struct RuleOptions {
     pub enforce_per_mille: u16,
     /// False switches the rule off: it is neither counted nor enforced.
     pub enabled: bool,
+    /// Other numbers for some clients.
+    pub tiers: Option<Tiers>,
+}
+
+/// Other numbers for some clients, by what a part of the request says; take a verified claim, or clients
+/// choose their tier themselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tiers {
+    /// What tells the tier.
+    pub by: KeyPart,
+    /// Value and numbers of each tier.
+    pub of: Vec<(String, Algorithm)>,
 }
 
 impl RuleOptions {
@@ -48,6 +60,7 @@ impl RuleOptions {
             cost: Cost::Fixed(1),
             enforce_per_mille: 1000,
             enabled: true,
+            tiers: None,
         }
     }
 }
@@ -57,6 +70,8 @@ impl RuleOptions {
 pub struct Rule {
     options: RuleOptions,
     quota: Quota,
+    /// The rule with the numbers of each tier.
+    tiers: Vec<Self>,
 }
 
 /// How requests are counted.
@@ -68,6 +83,14 @@ pub enum Algorithm {
         rate: Rate,
         /// How many tokens a full bucket holds.
         burst: u32,
+    },
+    /// One request every `1/rate`: earlier ones are told to wait ([`crate::Permit::delay_us`]) while no more
+    /// than `queue` of them do.
+    LeakyBucket {
+        /// How fast requests go on.
+        rate: Rate,
+        /// How many may wait.
+        queue: u32,
     },
     /// At most `rate.count` in any span of `rate.period_us`, estimated from two adjoining windows.
     SlidingWindow {
@@ -195,7 +218,12 @@ impl Rule {
         }
         within("enforce_per_mille", u64::from(options.enforce_per_mille) + 1, 1001)?;
         let quota = Quota::new(options.algorithm)?;
-        Ok(Self { options, quota })
+        let of = options.tiers.iter().flat_map(|tiers| &tiers.of);
+        let tier = |(_, algorithm): &(String, Algorithm)| {
+            Self::new(RuleOptions { algorithm: *algorithm, tiers: None, ..options.clone() })
+        };
+        let tiers = of.map(tier).collect::<Result<_, _>>()?;
+        Ok(Self { options, quota, tiers })
     }
 
     /// The name of the policy.
@@ -235,6 +263,15 @@ impl Rule {
             return None;
         }
         key::hash(secret, &self.options.name, &self.options.key, self.options.missing, request)
+    }
+
+    /// The rule with the numbers of the request's tier: itself when it has no tiers, or none for this
+    /// request. Charge what this gives.
+    pub fn tier(&self, request: &Request<'_>) -> &Self {
+        let Some(tiers) = &self.options.tiers else { return self };
+        let Some(value) = tiers.by.value(request) else { return self };
+        let position = tiers.of.iter().position(|(name, _)| *name.as_bytes() == *value);
+        position.and_then(|position| self.tiers.get(position)).unwrap_or(self)
     }
 
     /// Whether a denial of this key counts, or is only recorded (shadow mode).

@@ -142,3 +142,19 @@ fn a_token_is_used_up() {
     assert!(!used(b"t1", until - 1));
     assert!(!table.spend(b"t3", 0, until, NOW_US));
 }
+
+#[test]
+fn a_leaky_bucket_lets_one_after_the_other() {
+    let algorithm = Algorithm::LeakyBucket { rate: Rate::per_second(10), queue: 3 };
+    let rule = Rule::new(RuleOptions::new("even", vec![], algorithm)).expect("a good rule");
+    let table = table();
+    let charge = [Charge { rule: &rule, key: KeyHash(1), cost: 1 }];
+    let delay = |now_us| table.check(&charge, now_us).map(|permit| permit.delay_us());
+    assert_eq!(
+        (0..4).map(|_| delay(NOW_US).expect("room")).collect::<Vec<_>>(),
+        [0, 100_000, 200_000, 300_000]
+    );
+    assert_eq!(delay(NOW_US).expect_err("the queue is full").retry_after_us, 100_000);
+    assert_eq!(delay(NOW_US + 150_000).expect("one has gone on"), 250_000);
+    assert_eq!(delay(NOW_US + 10_000_000).expect("nobody waits"), 0);
+}

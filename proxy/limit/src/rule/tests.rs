@@ -59,3 +59,33 @@ fn numbers_out_of_range_are_refused() {
     options.key = vec![KeyPart::Route; KEY_PARTS_MAX + 1];
     assert!(Rule::new(options).is_err());
 }
+
+#[test]
+fn a_tier_has_its_own_numbers() {
+    let bucket = |burst| Algorithm::TokenBucket { rate: Rate::per_second(1), burst };
+    let by = KeyPart::Claim("tier".into());
+    let of = vec![("free".to_owned(), bucket(10)), ("pro".to_owned(), bucket(100))];
+    let tiers = Some(Tiers { by, of });
+    let rule = Rule::new(RuleOptions { tiers, ..RuleOptions::new("r", vec![], bucket(1)) });
+    let rule = rule.expect("a good rule");
+    let fields = tidegate_http::FieldList::default();
+    let limit = |tier: Option<&'static str>| {
+        let claim = move |name: &str| tier.filter(|_| name == "tier");
+        let client = std::net::Ipv4Addr::LOCALHOST.into();
+        let (host, method, path, route, query) = ("h", "GET", "/", "r", None);
+        let fields = &fields;
+        let request =
+            Request { client, host, method, path, query, route, fields, claim: Some(&claim) };
+        let tier = rule.tier(&request);
+        assert_eq!(tier.name(), "r");
+        tier.quota().limit()
+    };
+    assert_eq!(limit(Some("free")), 10);
+    assert_eq!(limit(Some("pro")), 100);
+    assert_eq!(limit(Some("none such")), 1);
+    assert_eq!(limit(None), 1);
+    let bad = Some(Tiers { by: KeyPart::Host, of: vec![("h".to_owned(), bucket(0))] });
+    assert!(
+        Rule::new(RuleOptions { tiers: bad, ..RuleOptions::new("r", vec![], bucket(1)) }).is_err()
+    );
+}
