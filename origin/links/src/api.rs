@@ -1,9 +1,13 @@
 //! The HTTP face: reads requests, asks the application, presents. Caching is chosen here.
 
 mod analytics;
+mod bulk;
 mod clicks;
 #[expect(unused_qualifications, reason = "the macro of the document writes paths out")]
 mod links;
+mod pages;
+#[expect(unused_qualifications, reason = "the macro of the document writes paths out")]
+mod qr;
 mod visit;
 
 use tidegate_origin_kit::Fault;
@@ -19,9 +23,13 @@ pub(crate) fn router(app: App) -> OpenApiRouter {
         .routes(routes!(links::shorten))
         .routes(routes!(links::create, links::list))
         .routes(routes!(links::read, links::change, links::delete))
+        .routes(routes!(bulk::create).layer(bulk::body_limit()))
+        .routes(routes!(bulk::import).layer(bulk::body_limit()))
+        .routes(routes!(bulk::export))
+        .routes(routes!(qr::picture))
         .routes(routes!(visit::resolve))
         .routes(routes!(visit::resolve_default))
-        .routes(routes!(visit::visit))
+        .routes(routes!(visit::visit, visit::unlock))
         .routes(routes!(clicks::report).layer(clicks::body_limit()))
         .routes(routes!(analytics::analytics))
         .with_state(app)

@@ -1,11 +1,13 @@
 //! The use cases: each one function, each with one write transaction.
 
 mod analytics;
+mod bulk;
 mod change;
 mod clicks;
 mod codes;
 mod create;
 mod read;
+mod secret;
 mod table;
 
 use std::sync::Arc;
@@ -21,10 +23,12 @@ use crate::announce::Announcer;
 use crate::settings::{Domain, LinksSettings};
 
 pub(crate) use analytics::{Analytics, Wanted};
+pub(crate) use bulk::{Bulk, Outcome};
 pub(crate) use change::Patch;
 pub(crate) use clicks::{Accepted, Batch};
 pub(crate) use codes::Codes;
 pub(crate) use create::{Created, NewLink};
+pub(crate) use secret::Hashing;
 pub(crate) use table::keep_base;
 
 /// How long an answer waits for the log.
@@ -42,6 +46,7 @@ pub(crate) struct Parts {
     pub(crate) codes: Codes,
     pub(crate) cursors: Cursors,
     pub(crate) figures: Figures,
+    pub(crate) hashing: Hashing,
 }
 
 /// What the links count.

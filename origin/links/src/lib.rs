@@ -27,7 +27,7 @@ use tidegate_origin_kit::service::BootError;
 use tidegate_origin_kit::{Cx, Service, store as kit_store};
 
 use announce::{Announce, Announcer};
-use app::{App, Codes, Figures, Parts};
+use app::{App, Codes, Figures, Hashing, Parts};
 use settings::LinksSettings;
 
 pub use store::DATABASE;
@@ -48,7 +48,8 @@ pub async fn service(cx: &Cx, log: Option<Arc<dyn Announce>>) -> Result<Service,
     let cursors = Cursors::new(&secret("cursors").await.map_err(failed)?);
     let (announcer, empty_queue) = Announcer::new(log.as_ref());
     let (clock, figures) = (cx.clock.clone(), Figures::new(cx));
-    let app = App::new(Parts { db, clock, settings, announcer, codes, cursors, figures });
+    let hashing = Hashing::new();
+    let app = App::new(Parts { db, clock, settings, announcer, codes, cursors, figures, hashing });
     let mut service = Service::new(NAME, api::router(app.clone()));
     if let Some(work) = empty_queue {
         service = service.task("links announcements", work);

@@ -1,9 +1,11 @@
 mod api;
+mod bulk;
 mod clicks;
 mod codes;
 mod engines;
 mod table;
 mod targets;
+mod visitors;
 
 use std::sync::Arc;
 

@@ -63,7 +63,7 @@
     const address = session[title];
     tag("film-state", session.signed ? "signed" : "without signature", session.signed ? "good" : "");
     if (window.Hls && Hls.isSupported()) {
-      player = new Hls({ liveSyncDurationCount: 3, xhrSetup: (xhr, url) => xhr.open("GET", renewed(url), true) });
+      player = new Hls({ liveSyncDurationCount: 3, liveMaxLatencyDurationCount: 6, maxLiveSyncPlaybackRate: 1.1, xhrSetup: (xhr, url) => xhr.open("GET", renewed(url), true) });
       player.on(Hls.Events.ERROR, (_, error) => {
         if (!error.fatal) return;
         const code = error.response && error.response.code;

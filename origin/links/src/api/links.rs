@@ -15,11 +15,12 @@ use utoipa::{IntoParams, ToSchema};
 use super::{domain_name, etag, expected_version};
 use crate::app::{App, Created, NewLink, Patch};
 use crate::model::link::{Link, State as LinkState};
+use crate::model::rule::Rule;
 use crate::settings::Domain;
 use crate::store::Filter;
 
-const READ: &str = "links:read";
-const WRITE: &str = "links:write";
+pub(crate) const READ: &str = "links:read";
+pub(crate) const WRITE: &str = "links:write";
 
 /// A link as callers see it.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -58,6 +59,11 @@ pub(crate) struct LinkView {
     /// Visits so far, where `max_visits` is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     visits: Option<i64>,
+    /// Whether visitors are asked for a password.
+    password: bool,
+    /// Where visitors go that fit.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    rules: Vec<Rule>,
     /// When it was created.
     created_at: Moment,
     /// When it was last changed.
@@ -207,7 +213,7 @@ fn shown(link: &Link, domain: Domain<'_>) -> Response {
 }
 
 /// The answer to a creation.
-fn recorded(link: &Link, domain: Domain<'_>) -> Recorded {
+pub(crate) fn recorded(link: &Link, domain: Domain<'_>) -> Recorded {
     let body = serde_json::to_vec(&view(link, domain)).unwrap_or_default();
     Recorded { status: 201, location: Some(format!("/v1/links/{}", link.code)), body }
 }
@@ -228,6 +234,8 @@ fn view(link: &Link, domain: Domain<'_>) -> LinkView {
         expires_at: link.expires_at.map(Moment),
         max_visits: link.visits_max,
         visits: link.visits_max.map(|_| link.visits),
+        password: link.extra.password.is_some(),
+        rules: link.extra.rules.clone(),
         created_at: Moment(link.created_at),
         updated_at: Moment(link.updated_at),
     }

@@ -6,9 +6,10 @@ use tidegate_sql::Tx;
 use utoipa::ToSchema;
 
 use super::App;
-use super::create::{check_redirect, check_span, check_words};
+use super::create::{check_password, check_redirect, check_rules, check_span, check_words};
 use crate::announce::Change;
 use crate::model::link::{Link, State};
+use crate::model::rule::Rule;
 use crate::model::target;
 use crate::settings::{Domain, LinksSettings};
 use crate::store;
@@ -41,6 +42,12 @@ pub(crate) struct Patch {
     pub(crate) title: Option<Option<String>>,
     /// All tags.
     pub(crate) tags: Option<Vec<String>>,
+    /// Asked of every visitor.
+    #[serde(deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    pub(crate) password: Option<Option<String>>,
+    /// All rules.
+    pub(crate) rules: Option<Vec<Rule>>,
 }
 
 /// Tells an absent member from one that is `null`.
@@ -62,8 +69,11 @@ impl App {
         patch: &Patch,
     ) -> Result<Link, Fault> {
         let now = self.clock.now();
-        let target = check(patch, now, &self.settings.now())?;
-        let patch = patch.clone();
+        let (target, rules) = check(patch, now, &self.settings.now())?;
+        let mut patch = Patch { rules, ..patch.clone() };
+        if let Some(Some(password)) = &mut patch.password {
+            *password = self.hash(password).await?;
+        }
         let edit = move |link: &mut Link| apply(link, &patch, target.as_deref(), now);
         let link = self.edit(domain, code, expected, edit).await?;
         self.figures.changes.with_label_values(&["change"]).inc();
@@ -128,16 +138,21 @@ async fn current(
     }
 }
 
-/// The violations of a patch; the canonical form of its target.
-fn check(patch: &Patch, now: Micros, settings: &LinksSettings) -> Result<Option<String>, Fault> {
+type Targets = (Option<String>, Option<Vec<Rule>>);
+
+/// The violations of a patch; the canonical form of its targets.
+fn check(patch: &Patch, now: Micros, settings: &LinksSettings) -> Result<Targets, Fault> {
     let mut wrong = Vec::new();
+    let rules = patch.rules.as_deref().map(|rules| check_rules(rules, &settings.policy()));
+    let rules = rules.transpose().map_err(|all| wrong.extend(all)).ok().flatten();
+    wrong.extend(check_password(patch.password.as_ref().and_then(Option::as_deref)));
     let target = patch.url.as_deref().map(|url| target::check(url, &settings.policy())).transpose();
     let target = target.map_err(|v| wrong.push(v)).ok().flatten();
     wrong.extend(check_redirect(patch.redirect));
     wrong.extend(check_span(patch.valid_since.flatten(), patch.expires_at.flatten(), now));
     let title = patch.title.as_ref().and_then(Option::as_deref);
     wrong.extend(check_words(title, patch.tags.as_deref().unwrap_or_default()));
-    if wrong.is_empty() { Ok(target) } else { Err(Fault::Invalid(wrong)) }
+    if wrong.is_empty() { Ok((target, rules)) } else { Err(Fault::Invalid(wrong)) }
 }
 
 fn apply(link: &mut Link, patch: &Patch, target: Option<&str>, now: Micros) -> Result<(), Fault> {
@@ -152,6 +167,10 @@ fn apply(link: &mut Link, patch: &Patch, target: Option<&str>, now: Micros) -> R
     set(&mut link.expires_at, patch.expires_at.map(|m| m.map(|m| m.0)));
     set(&mut link.visits_max, patch.max_visits.map(|n| n.map(i64::from)));
     set(&mut link.extra.title, patch.title.clone());
+    set(&mut link.extra.password, patch.password.clone());
+    if let Some(rules) = &patch.rules {
+        link.extra.rules.clone_from(rules);
+    }
     if let Some(tags) = &patch.tags {
         link.extra.tags.clone_from(tags);
     }

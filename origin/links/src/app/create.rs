@@ -10,7 +10,10 @@ use super::{ANNOUNCE_PATIENCE, App};
 use crate::announce::{Change, Op};
 use crate::model::code;
 use crate::model::link::{Extra, Link, REDIRECTS, State};
-use crate::model::target;
+use crate::model::password::PASSWORD_BYTES_MAX;
+use crate::model::rule::{RULES_MAX, Rule};
+use crate::model::target::{self, Policy};
+use crate::model::utm::Utm;
 use crate::settings::{DEFAULT_DOMAIN, Domain, LinksSettings};
 use crate::store;
 
@@ -45,6 +48,12 @@ pub(crate) struct NewLink {
     pub(crate) title: Option<String>,
     /// For lists and filters.
     pub(crate) tags: Vec<String>,
+    /// Asked of every visitor.
+    pub(crate) password: Option<String>,
+    /// Visitors that fit a rule go elsewhere; the first that fits decides.
+    pub(crate) rules: Vec<Rule>,
+    /// Campaign parameters to add to the address.
+    pub(crate) utm: Utm,
 }
 
 /// What became of a creation.
@@ -78,6 +87,9 @@ impl App {
         let domain =
             domain.ok_or_else(|| Fault::invalid("/domain", "unknown", "no such domain"))?;
         let mut link = build(&new, domain, owner, self.clock.now(), &settings)?;
+        if let Some(password) = &new.password {
+            link.extra.password = Some(self.hash(password).await?);
+        }
         for _ in 0..CODES_TRIED_MAX {
             link.code = self.pick(&new, domain).await?;
             let recorded = present(&link, domain);
@@ -186,7 +198,10 @@ fn build(
     settings: &LinksSettings,
 ) -> Result<Link, Fault> {
     let mut wrong = Vec::new();
-    let target = target::check(&new.url, &settings.policy()).map_err(|v| wrong.push(v));
+    let policy = settings.policy();
+    let target = target::check(&new.utm.apply(&new.url), &policy).map_err(|v| wrong.push(v));
+    let rules = check_rules(&new.rules, &policy).map_err(|all| wrong.extend(all));
+    wrong.extend(check_password(new.password.as_deref()));
     wrong.extend(new.alias.as_deref().and_then(|alias| code::check_alias(alias).err()));
     wrong.extend(check_redirect(new.redirect));
     wrong.extend(check_span(new.valid_since, new.expires_at, now));
@@ -194,7 +209,9 @@ fn build(
     if new.max_visits == Some(0) {
         wrong.push(Violation::new("/max_visits", "range", "max_visits is at least 1"));
     }
-    let (Ok(target), true) = (target, wrong.is_empty()) else { return Err(Fault::Invalid(wrong)) };
+    let (Ok(target), Ok(rules), true) = (target, rules, wrong.is_empty()) else {
+        return Err(Fault::Invalid(wrong));
+    };
     Ok(Link {
         code: String::new(),
         domain: domain.name.to_owned(),
@@ -210,8 +227,30 @@ fn build(
         owner: owner.to_owned(),
         created_at: now,
         updated_at: now,
-        extra: Extra { title: new.title.clone(), tags: new.tags.clone() },
+        extra: Extra { title: new.title.clone(), tags: new.tags.clone(), password: None, rules },
     })
+}
+
+/// The rules with their targets in canonical form.
+pub(super) fn check_rules(rules: &[Rule], policy: &Policy) -> Result<Vec<Rule>, Vec<Violation>> {
+    if rules.len() > RULES_MAX {
+        return Err(vec![Violation::new("/rules", "length", format!("at most {RULES_MAX} rules"))]);
+    }
+    let mut wrong = Vec::new();
+    let mut checked = Vec::with_capacity(rules.len());
+    for (index, rule) in rules.iter().enumerate() {
+        match target::check(&rule.url, policy) {
+            Ok(url) => checked.push(Rule { url, ..rule.clone() }),
+            Err(v) => wrong.push(Violation { pointer: format!("/rules/{index}/url"), ..v }),
+        }
+    }
+    if wrong.is_empty() { Ok(checked) } else { Err(wrong) }
+}
+
+pub(super) fn check_password(password: Option<&str>) -> Option<Violation> {
+    let wrong = password.is_some_and(|p| p.is_empty() || p.len() > PASSWORD_BYTES_MAX);
+    let text = format!("a password has 1 to {PASSWORD_BYTES_MAX} bytes");
+    wrong.then(|| Violation::new("/password", "length", text))
 }
 
 pub(super) fn check_redirect(status: Option<u16>) -> Option<Violation> {

@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 use tidegate_origin_kit::Micros;
 use utoipa::ToSchema;
 
+use super::rule::{Rule, Visitor};
+
 /// The status codes with which a link may answer (RFC 9110 section 15.4).
 pub(crate) const REDIRECTS: [u16; 4] = [301, 302, 307, 308];
 
@@ -55,6 +57,11 @@ pub(crate) struct Extra {
     pub(crate) title: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) tags: Vec<String>,
+    /// Hash, as [`super::password`] makes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) password: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) rules: Vec<Rule>,
 }
 
 /// What a visitor gets.
@@ -62,8 +69,8 @@ pub(crate) struct Extra {
 pub(crate) enum Verdict<'a> {
     /// The way to the target.
     Redirect { status: u16, location: &'a str },
-    /// There is no such link, or not yet.
-    Unknown,
+    /// It does not answer yet.
+    Early,
     /// It was there once.
     Gone,
     /// Taken down.
@@ -98,7 +105,7 @@ impl Link {
             State::Active => {}
         }
         if self.valid_since.is_some_and(|since| now < since) {
-            return Verdict::Unknown;
+            return Verdict::Early;
         }
         let over = self.expires_at.is_some_and(|end| now >= end);
         let used_up = self.visits_max.is_some_and(|max| self.visits >= max);
@@ -110,7 +117,13 @@ impl Link {
 
     /// Whether every visitor gets the same answer, so that an edge may remember it until `expires_at`.
     pub(crate) fn is_hot(&self) -> bool {
-        self.visits_max.is_none()
+        self.visits_max.is_none() && self.extra.password.is_none() && self.extra.rules.is_empty()
+    }
+
+    /// Where a visitor goes at `now`: the first rule that fits, or the target of all others.
+    pub(crate) fn target_for(&self, visitor: &Visitor<'_>, now: Micros) -> &str {
+        let rule = self.extra.rules.iter().find(|rule| rule.fits(visitor, now));
+        rule.map_or(&self.target, |rule| &rule.url)
     }
 
     /// Text that a search looks through, in small letters.
