@@ -70,6 +70,9 @@ impl Fill {
         if let Some(plan) = &plan {
             hide(&mut response, plan);
         }
+        if plan.is_none() {
+            self.supersede(response.status, reason);
+        }
         self.keep(&response, plan.as_deref());
         self.remember(plan.as_deref(), reason, now_ms);
         self.publish(response, plan, reason);
@@ -162,6 +165,19 @@ impl Fill {
             return Decision::Pass(Reason::FillMemory);
         }
         Decision::Store(plan)
+    }
+
+    /// A full answer to a validation that may not be stored takes the place of the stored one all the same, unless it
+    /// says nothing about it: an error of the server, or a limit of this node.
+    fn supersede(&self, status: u16, reason: Reason) {
+        let says_nothing = status >= 500
+            || matches!(
+                reason,
+                Reason::RequestNoStore | Reason::FillMemory | Reason::Authorization
+            );
+        if let (Some(stale), false) = (&self.stale, says_nothing) {
+            self.store.forget(stale);
+        }
     }
 
     fn keep(&mut self, response: &ResponseHead, plan: Option<&Plan>) {

@@ -348,6 +348,20 @@ async fn a_304_may_take_a_response_out() {
 }
 
 #[tokio::test]
+async fn an_answer_that_may_not_be_stored_takes_the_place_of_the_stored_one() {
+    for (status, response, gone) in
+        [(200, "cache-control: no-store", true), (404, "", true), (403, "", true), (503, "", false)]
+    {
+        let store = store();
+        let ask = ask(&store, "/a", "");
+        let old = ask.store(&store, "cache-control: max-age=5", "old").await;
+        let (mut fill, _leader) = lead(store.begin(&ask.wanted(), Some(&old)));
+        ask.head(&mut fill, status, response);
+        assert_eq!(ask.lookup(&store).is_err(), gone, "{status}");
+    }
+}
+
+#[tokio::test]
 async fn a_stale_answer_stands_in_for_everybody() {
     let store = store();
     let ask = ask(&store, "/a", "");
