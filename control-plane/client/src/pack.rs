@@ -25,7 +25,11 @@ pub(crate) async fn pack(client: &Client, text: &str, folder: &Path) -> Result<P
         return Ok(Packed { text: text.to_owned(), lines: Lines(document) });
     }
     let mut spec = document.spec().clone();
-    let problems = upload(client, &mut spec, folder).await?;
+    let mut problems = spec.load_redirects(|file| {
+        let bytes = read_file(&folder.join(file)).map_err(|error| error.to_string())?;
+        String::from_utf8(bytes.to_vec()).map_err(|_| format!("{file} is not UTF-8"))
+    });
+    problems.extend(upload(client, &mut spec, folder).await?);
     if !problems.is_empty() {
         return Err(ClientError::Spec(document.join(problems)));
     }

@@ -101,9 +101,8 @@ async fn resolve(
 fn read(domain: &str, code: &str, body: &[u8], now: Now) -> Resolution {
     let Ok(resolved) = serde_json::from_slice::<Resolved>(body) else { return Resolution::Visit };
     let redirects = matches!(resolved.status, 301 | 302 | 303 | 307 | 308);
-    let location = resolved
-        .location
-        .filter(|location| resolved.hot && redirects && is_field_value(location));
+    let location =
+        resolved.location.filter(|location| resolved.hot && redirects && is_field_value(location));
     // The table counts on the clock that never jumps.
     let expires_us = resolved.expires_at.map_or(u64::MAX, |unix_us| {
         now.mono_us.saturating_add(unix_us.saturating_sub(now.unix_us))

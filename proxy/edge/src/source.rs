@@ -80,14 +80,25 @@ pub(crate) async fn load_file(
     let text = std::fs::read_to_string(path).map_err(|error| {
         vec![Problem::new("", format!("cannot read {}: {error}", path.display()))]
     })?;
-    let spec = read(&text).inspect_err(|problems| {
+    let base = path.parent().unwrap_or(Path::new(".")).to_path_buf();
+    let spec = read_all(&text, &base).inspect_err(|problems| {
         Counter::ConfigRejected.inc();
         for problem in problems {
             tracing::error!(file = %path.display(), %problem, "configuration refused");
         }
     })?;
-    let base = path.parent().unwrap_or(Path::new(".")).to_path_buf();
     edge.apply(Arc::new(spec), revision, base, Modules::new()).await
+}
+
+/// Reads a spec, and the redirect tables that it keeps in files beside it.
+fn read_all(text: &str, base: &Path) -> Result<Spec, Vec<Problem>> {
+    let mut spec = read(text)?;
+    let problems = spec.load_redirects(|file| {
+        let file = base.join(file);
+        std::fs::read_to_string(&file)
+            .map_err(|error| format!("cannot read {}: {error}", file.display()))
+    });
+    if problems.is_empty() { Ok(spec) } else { Err(problems) }
 }
 
 /// Follows a spec file: each change is a new revision. Looking at the file beats being told about

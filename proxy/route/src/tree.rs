@@ -32,10 +32,20 @@ pub struct PathTree {
 
 #[derive(Clone, Debug, Default)]
 struct Branch {
-    texts: HashMap<Box<str>, u32>,
+    texts: Texts,
     param: Option<u32>,
     exact: Vec<u32>,
     rest: Vec<u32>,
+}
+
+/// The children of a branch by their text. Most branches have one: it needs no table, which would be two
+/// more waits for memory.
+#[derive(Clone, Debug, Default)]
+enum Texts {
+    #[default]
+    None,
+    One(Box<str>, u32),
+    Many(HashMap<Box<str>, u32>),
 }
 
 impl Default for PathTree {
@@ -75,13 +85,39 @@ impl PathTree {
         let next = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
         let node = &mut self.nodes[at as usize];
         let found = match segment {
-            Segment::Text(text) => *node.texts.entry(text.clone()).or_insert(next),
+            Segment::Text(text) => node.texts.get_or_insert(text, next),
             Segment::Param(_) => *node.param.get_or_insert(next),
         };
         if found == next {
             self.nodes.push(Branch::default());
         }
         found
+    }
+}
+
+impl Texts {
+    fn get(&self, text: &str) -> Option<u32> {
+        match self {
+            Self::None => None,
+            Self::One(only, child) => (**only == *text).then_some(*child),
+            Self::Many(children) => children.get(text).copied(),
+        }
+    }
+
+    fn get_or_insert(&mut self, text: &str, child: u32) -> u32 {
+        if let Some(there) = self.get(text) {
+            return there;
+        }
+        let new = (text.into(), child);
+        *self = match std::mem::take(self) {
+            Self::None => Self::One(new.0, new.1),
+            Self::One(only, its) => Self::Many([(only, its), new].into_iter().collect()),
+            Self::Many(mut children) => {
+                children.insert(new.0, new.1);
+                Self::Many(children)
+            }
+        };
+        child
     }
 }
 
@@ -136,7 +172,7 @@ impl<F: FnMut(u32) -> bool> Walk<'_, F> {
         let end = segment.find('/').map_or(self.path.len(), |at| start + at);
         let segment = &self.path[start..end];
         if let Some(next) = branch.texts.get(segment)
-            && let Some(found) = self.below(*next, end)
+            && let Some(found) = self.below(next, end)
         {
             return Some(found);
         }

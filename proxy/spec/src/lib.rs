@@ -19,6 +19,7 @@ mod resource;
 
 pub mod cache;
 pub mod canonical;
+pub mod csv;
 pub mod diff;
 pub mod document;
 pub mod fleet;

@@ -29,6 +29,8 @@ resource! {
         pub name: String,
         /// The rules; an exact path wins, then the longest prefix, then the order here.
         pub rules: Vec<RedirectRule>,
+        /// A CSV file with more rules, `from,to[,status[,keep_query]]`, seen from the spec; applying the spec puts them in this place.
+        pub file: Option<String>,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Reading, writing and hashing specs.
 
+mod csv;
 mod diff;
 mod forms;
 mod node_file;

@@ -48,6 +48,9 @@ impl Compiler<'_> {
         table: &tidegate_spec::RedirectTable,
         index: usize,
     ) -> redirect::Table {
+        if let Some(file) = &table.file {
+            self.problem(format!("redirects[{index}].file"), format!("\"{file}\" was not read in"));
+        }
         let mut first: HashMap<&str, usize> = HashMap::with_capacity(table.rules.len());
         let mut rules = Vec::with_capacity(table.rules.len());
         for (number, rule) in table.rules.iter().enumerate() {

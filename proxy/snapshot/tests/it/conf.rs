@@ -2,7 +2,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use tidegate_snapshot::{Problem, compile_text};
-use tidegate_spec::{NodeConfig, Spec};
+use tidegate_spec::{NodeConfig, PluginModule, Spec};
 
 /// Set to write what broken files give now beside them.
 const UPDATE: &str = "UPDATE_EXPECT";
@@ -18,6 +18,13 @@ fn every_spec_compiles() {
         assert_eq!(Spec::from_json(&spec.to_json()).unwrap(), spec, "{}", file.display());
         assert_eq!(tidegate_spec::read(&spec.to_yaml()).unwrap(), spec, "{}", file.display());
         assert_eq!(snapshot.hash, spec.hash());
+        for plugin in &spec.plugins {
+            let PluginModule::File(module) = &plugin.module else { continue };
+            // Built modules are not in the repository, the folder above them is.
+            let module = file.parent().unwrap().join(module);
+            let plugins = module.ancestors().nth(2).unwrap();
+            assert!(plugins.join("rules").is_dir(), "{}: {}", file.display(), module.display());
+        }
     }
 }
 
