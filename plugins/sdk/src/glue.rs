@@ -14,6 +14,8 @@ use crate::{Decision, Kept, Mode, Refusal, Rule, World, settings};
 const REQUEST_HEADERS: u32 = 1;
 const REQUEST_BODY: u32 = 2;
 const RESPONSE_HEADERS: u32 = 8;
+/// A stream forgets its request when the next one begins, so the host may use it again.
+const REUSE: u32 = 256;
 
 /// A rule with all that its requests share.
 struct Running<R> {
@@ -61,7 +63,7 @@ impl<R: Rule> Root<R> {
 /// Tells the host which phases matter, so that it skips the others. Other hosts do not know it.
 fn subscribe<R: Rule>(rule: &R) {
     let phases = rule.phases();
-    let mut bits = REQUEST_HEADERS;
+    let mut bits = REQUEST_HEADERS | REUSE;
     if phases.body_bytes_max > 0 {
         bits |= REQUEST_BODY;
     }
@@ -105,6 +107,8 @@ impl<R> Context for Stream<R> {}
 
 impl<R: Rule> HttpContext for Stream<R> {
     fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+        self.decided = false;
+        self.remembered.get_mut().clear();
         if self.running.rule.phases().body_bytes_max > 0 && !end_of_stream {
             return Action::Pause;
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use wasmtime::{InstancePre, Store, TypedFunc, WasmParams, WasmResults};
 
 use crate::{
-    Exchange, HttpAnswer, LoadError, Phases,
+    Buffer, Exchange, HttpAnswer, LoadError, Map, Phases,
     common::Common,
     deadline,
     error::Failure,
@@ -85,6 +85,8 @@ pub(crate) struct Instance {
     exports: Exports,
     pub(crate) number: u64,
     pub(crate) phases: Phases,
+    /// Contexts are used again, and nobody looks at the number of fields.
+    reuse: bool,
     limit: Limit,
 }
 
@@ -124,6 +126,7 @@ impl Instance {
             exports,
             number,
             phases: Phases::default(),
+            reuse: false,
             limit: Limit {
                 ms: limits.callback_ms_max,
                 epochs: common.epochs(limits.callback_ms_max),
@@ -134,7 +137,9 @@ impl Instance {
         let state = started.store.data_mut();
         state.start_log = None;
         state.notify_keeper();
-        started.phases = started.exports.phases(started.store.data().subscribed);
+        let subscribed = state.subscribed;
+        started.phases = started.exports.phases(subscribed);
+        started.reuse = subscribed.is_some_and(|phases| phases.has(Phases::REUSE));
         Ok(Box::new(started))
     }
 
@@ -184,6 +189,10 @@ impl Instance {
         desk: &mut Desk,
         link: usize,
     ) -> Result<u32, Failure> {
+        if let Some(context) = self.store.data_mut().idle.pop() {
+            self.store.data_mut().streams.insert(context, None);
+            return Ok(context);
+        }
         let context = self.store.data_mut().next_context();
         self.store.data_mut().streams.insert(context, None);
         let Self { store, exports, limit, .. } = self;
@@ -208,7 +217,7 @@ impl Instance {
         context: u32,
         moment: Moment,
     ) -> Result<Reply, Failure> {
-        let size = measure(exchange, moment, desk.window);
+        let size = measure(exchange, moment, desk.window, !self.reuse);
         let Self { store, exports, limit, .. } = self;
         limit.begin(store);
         store.data_mut().outcome = Outcome::default();
@@ -251,6 +260,9 @@ impl Instance {
         log: bool,
     ) -> Result<(), Failure> {
         let wants_log = log && self.phases.has(Phases::LOG);
+        if self.reuse && !wants_log && self.put_back(context, desk) {
+            return Ok(());
+        }
         let Self { store, exports, limit, .. } = self;
         limit.begin(store);
         let done = enter(store, exchange, desk, link, context, |store| {
@@ -270,6 +282,18 @@ impl Instance {
         }
         self.delete(context)?;
         self.sweep()
+    }
+
+    /// Keeps a context for the next request, unless something may still arrive for this one.
+    #[inline]
+    fn put_back(&mut self, context: u32, desk: &Desk) -> bool {
+        let state = self.store.data_mut();
+        let clean = desk.mailbox.is_none() && state.idle.len() < IDLE_MAX;
+        if clean {
+            state.streams.remove(&context);
+            state.idle.push(context);
+        }
+        clean
     }
 
     /// Deletes contexts that waited for `proxy_done` and got it.
@@ -360,6 +384,8 @@ impl Instance {
     }
 }
 
+/// Contexts kept for the next requests.
+const IDLE_MAX: usize = 256;
 /// Contexts that wait for `proxy_done`; further ones are deleted at once.
 const UNDONE_MAX: usize = 10_000;
 
@@ -375,21 +401,18 @@ pub(crate) fn new_store(common: &Arc<Common>, plugin: &Arc<Shared>, number: u64)
     store
 }
 
-/// Number of fields, or bytes of a body.
+/// Number of fields, or bytes of a body; without `count` only the latter.
 #[inline]
-fn measure(exchange: &dyn Exchange, moment: Moment, window: usize) -> u32 {
-    use crate::{Buffer, Map};
+fn measure(exchange: &dyn Exchange, moment: Moment, window: usize, count: bool) -> u32 {
+    let fields = |map| if count { exchange.count(map) } else { 0 };
+    let held = |buffer| exchange.buffer(buffer).len().saturating_sub(window);
     let size = match moment {
-        Moment::RequestHeaders { .. } => exchange.count(Map::RequestHeaders),
-        Moment::RequestTrailers => exchange.count(Map::RequestTrailers),
-        Moment::ResponseHeaders { .. } => exchange.count(Map::ResponseHeaders),
-        Moment::ResponseTrailers => exchange.count(Map::ResponseTrailers),
-        Moment::RequestBody { .. } => {
-            exchange.buffer(Buffer::RequestBody).len().saturating_sub(window)
-        }
-        Moment::ResponseBody { .. } => {
-            exchange.buffer(Buffer::ResponseBody).len().saturating_sub(window)
-        }
+        Moment::RequestHeaders { .. } => fields(Map::RequestHeaders),
+        Moment::RequestTrailers => fields(Map::RequestTrailers),
+        Moment::ResponseHeaders { .. } => fields(Map::ResponseHeaders),
+        Moment::ResponseTrailers => fields(Map::ResponseTrailers),
+        Moment::RequestBody { .. } => held(Buffer::RequestBody),
+        Moment::ResponseBody { .. } => held(Buffer::ResponseBody),
     };
     u32::try_from(size).unwrap_or(u32::MAX)
 }

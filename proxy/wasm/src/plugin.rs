@@ -58,9 +58,12 @@ impl Phases {
         Self(self.0 | other.0)
     }
 
+    /// Not a phase: the module's contexts may be used for one request after the other.
+    pub(crate) const REUSE: Self = Self(256);
+
     /// From the bits that a module subscribes with; unknown ones are ignored.
     pub(crate) const fn from_bits(bits: u32) -> Self {
-        Self(bits & 127)
+        Self(bits & (127 | Self::REUSE.0))
     }
 }
 

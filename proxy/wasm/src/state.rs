@@ -52,6 +52,8 @@ pub(crate) struct State {
     /// Contexts whose `proxy_on_done` asked to wait for `proxy_done`, and those that got it.
     pub(crate) undone: HashSet<u32>,
     pub(crate) finished: Vec<u32>,
+    /// Contexts without a request, of a module that lets them be used again.
+    pub(crate) idle: Vec<u32>,
     pub(crate) context_last: u32,
     pub(crate) call_last: u32,
     /// Calls of the plugin's own context that wait for an answer.
@@ -120,6 +122,7 @@ impl State {
             streams: HashMap::new(),
             undone: HashSet::new(),
             finished: Vec::new(),
+            idle: Vec::new(),
             context_last: ROOT,
             call_last: 0,
             calls_open: HashSet::new(),
@@ -177,9 +180,10 @@ impl State {
     pub(crate) fn next_context(&mut self) -> u32 {
         loop {
             self.context_last = self.context_last.wrapping_add(1);
-            let fresh = self.context_last > ROOT && !self.streams.contains_key(&self.context_last);
-            if fresh {
-                return self.context_last;
+            let context = self.context_last;
+            let known = self.streams.contains_key(&context) || self.undone.contains(&context);
+            if context > ROOT && !known && !self.idle.contains(&context) {
+                return context;
             }
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! | name | arguments | answer |
 //! |---|---|---|
-//! | `tidegate_phases` | bits (u32): the phases to be called in | nothing |
+//! | `tidegate_phases` | bits (u32): the phases to be called in, 256 to use contexts again | nothing |
 //! | `tidegate_count` | window ms (u64), amount (u64), key | sum (u64) |
 //! | `tidegate_distinct` | window ms (u64), key size (u32), key, member | members (u64) |
 //! | `tidegate_take` | rate per second (f64), burst (f64), cost (f64), key | 1 (u64) granted, 0 refused |
