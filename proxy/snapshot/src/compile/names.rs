@@ -22,8 +22,11 @@ pub(crate) enum Kind {
     Redirects,
 }
 
-/// Every name, by kind.
-pub(crate) struct Names<'s>(HashMap<Kind, Vec<&'s str>>);
+/// Every name, by kind: in the order of the spec, and with its first place.
+pub(crate) struct Names<'s> {
+    lists: HashMap<Kind, Vec<&'s str>>,
+    places: HashMap<(Kind, &'s str), u32>,
+}
 
 impl Kind {
     const ALL: [Self; 8] = [
@@ -70,11 +73,18 @@ impl Kind {
 
 impl<'s> Names<'s> {
     pub(crate) fn of(spec: &'s Spec) -> Self {
-        Self(Kind::ALL.iter().map(|kind| (*kind, kind.names(spec))).collect())
+        let lists: HashMap<_, _> = Kind::ALL.iter().map(|kind| (*kind, kind.names(spec))).collect();
+        let mut places = HashMap::new();
+        for (kind, names) in &lists {
+            for (place, name) in (0..).zip(names) {
+                places.entry((*kind, *name)).or_insert(place);
+            }
+        }
+        Self { lists, places }
     }
 
     fn list(&self, kind: Kind) -> &[&'s str] {
-        self.0.get(&kind).map_or(&[], Vec::as_slice)
+        self.lists.get(&kind).map_or(&[], Vec::as_slice)
     }
 }
 
@@ -105,10 +115,10 @@ impl Compiler<'_> {
 
     /// The place of the `kind` called `name`; a name that nobody has is a problem at `path`.
     pub(super) fn resolve(&mut self, kind: Kind, name: &str, path: &str) -> Option<u32> {
-        let known = self.names.list(kind);
-        if let Some(place) = known.iter().position(|other| *other == name) {
-            return u32::try_from(place).ok();
+        if let Some(place) = self.names.places.get(&(kind, name)) {
+            return Some(*place);
         }
+        let known = self.names.list(kind);
         let (list, word) = kind.words();
         let mut problem = Problem::new(path, format!("there is no {word} \"{name}\""))
             .did_you_mean(name, known.iter().copied());
