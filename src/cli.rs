@@ -60,8 +60,10 @@ pub(crate) fn parse(verbs: &'static [Verb], words: Vec<String>) -> Result<Asked>
 
 /// The longest verb that the words begin with; otherwise the one that was probably meant.
 fn find(verbs: &'static [Verb], words: &[String]) -> Result<&'static Verb> {
-    let begins = |verb: &&Verb| verb.name.split(' ').zip(words).all(|(a, b)| a == b)
-        && words.len() >= verb.name.split(' ').count();
+    let begins = |verb: &&Verb| {
+        verb.name.split(' ').zip(words).all(|(a, b)| a == b)
+            && words.len() >= verb.name.split(' ').count()
+    };
     if let Some(verb) = verbs.iter().filter(begins).max_by_key(|verb| verb.name.len()) {
         return Ok(verb);
     }
@@ -158,7 +160,9 @@ impl Verb {
     fn check_count(&self, args: &Args) -> Result<()> {
         let wanted: Vec<_> = self.arguments.split_whitespace().collect();
         let needed = wanted.iter().filter(|word| !word.starts_with('[')).count();
-        if let Some(missing) = wanted.get(args.positional.len()).filter(|_| args.positional.len() < needed) {
+        if let Some(missing) =
+            wanted.get(args.positional.len()).filter(|_| args.positional.len() < needed)
+        {
             bail!("{missing} is missing");
         }
         let many = wanted.iter().any(|word| word.contains("..."));

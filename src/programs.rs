@@ -1,0 +1,213 @@
+//! The three programs as processes: an edge, a control plane, origin services.
+
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
+
+use anyhow::{Context, Result, bail};
+use tidegate_control_server::{Server, ServerConfig};
+use tidegate_edge::{Edge, EdgeConfig, Source};
+use tidegate_origin_service::{Origin, OriginConfig};
+use tidegate_spec::{NodeConfig, Spec, units::parse_size};
+use tidegate_telemetry::{AccessSettings, AccessTarget};
+use tokio::{runtime::Runtime, signal::unix};
+
+use crate::cli::Args;
+
+/// `tidegate edge`
+pub(crate) fn edge(args: Args) -> Result<ExitCode> {
+    log();
+    let config = edge_config(&args)?;
+    let handle = Edge::start(config)?;
+    for address in handle.addresses() {
+        eprintln!("edge listens on http://{address}");
+    }
+    if let Some(admin) = handle.admin() {
+        eprintln!("admin pages on http://{admin}");
+    }
+    runtime()?.block_on(until_stopped(&args))?;
+    handle.shutdown();
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `tidegate control-plane`
+pub(crate) fn control_plane(args: Args) -> Result<ExitCode> {
+    log();
+    runtime()?.block_on(async {
+        let listen = args.read::<SocketAddr>("listen")?.context("--listen ADDRESS")?;
+        let mut config = ServerConfig::new(listen, folder(&args));
+        config.db = args.get("db").map(str::to_owned);
+        config.token_file = args.get("token-file").map(PathBuf::from);
+        let handle = Server::start(config).await?;
+        eprintln!("control plane listens on http://{}", handle.local_addr);
+        until_stopped(&args).await?;
+        handle.shutdown().await;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// `tidegate origin`
+pub(crate) fn origin(args: Args) -> Result<ExitCode> {
+    log();
+    runtime()?.block_on(async {
+        let listen = args.read::<SocketAddr>("listen")?.context("--listen ADDRESS")?;
+        let mut config = OriginConfig::new(listen, folder(&args));
+        if let Some(base) = args.get("public") {
+            config.public_base = base.to_owned();
+        }
+        config.db = args.get("db").map(str::to_owned);
+        config.only = args.get("only").map(|names| names.split(',').map(str::to_owned).collect());
+        config.control_plane = match args.get("control-plane") {
+            None => None,
+            Some(url) => Some((url.to_owned(), token(&args)?)),
+        };
+        let handle = Origin::start(config).await?;
+        eprintln!("origin services listen on http://{}", handle.local_addr);
+        until_stopped(&args).await?;
+        handle.shutdown().await;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// The node file first, then whatever the command line says otherwise.
+fn edge_config(args: &Args) -> Result<EdgeConfig> {
+    let file = match args.get("config") {
+        None => None,
+        Some(path) => {
+            let text = std::fs::read_to_string(path).with_context(|| path.to_owned())?;
+            Some(NodeConfig::parse(&text).with_context(|| path.to_owned())?)
+        }
+    };
+    let node = file.clone().unwrap_or_default();
+    let data = args.given("data").map_or(node.data, PathBuf::from);
+    let mut config = EdgeConfig::new(source(args, file.as_ref())?, data);
+    config.name =
+        args.get("node").map(str::to_owned).or(node.name).unwrap_or_else(|| "edge".to_owned());
+    config.labels = node.labels;
+    config.listen = match args.given("listen") {
+        Some(_) => {
+            args.all("listen").iter().map(|a| address("--listen", a)).collect::<Result<_>>()?
+        }
+        None => node
+            .listeners
+            .iter()
+            .map(|l| address("listeners", &l.address))
+            .collect::<Result<_>>()?,
+    };
+    let admin = args.given("admin").unwrap_or(&node.admin);
+    config.admin =
+        if matches!(admin, "" | "off") { None } else { Some(address("--admin", admin)?) };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    config.threads = args.read("threads")?.or(node.threads).unwrap_or(cores);
+    config.cache_memory_bytes = match args.get("cache-memory") {
+        Some(size) => {
+            parse_size(size).with_context(|| format!("--cache-memory {size}: write 512MiB"))?.0
+        }
+        None => node.cache.memory,
+    };
+    config.links_bytes = node.cache.links;
+    config.drain = node.drain;
+    config.access_log = access_log(args.get("access-log").unwrap_or(&node.access_log.path));
+    Ok(config)
+}
+
+fn source(args: &Args, file: Option<&NodeConfig>) -> Result<Source> {
+    let from_file = |get: fn(&NodeConfig) -> Option<Source>| file.and_then(get);
+    match (args.get("origin"), args.get("spec"), args.get("control-plane")) {
+        (Some(origin), None, None) => Ok(Source::Spec(Box::new(Spec::proxy_to(origin)))),
+        (None, Some(spec), None) => Ok(Source::File(spec.into())),
+        (None, None, Some(url)) => {
+            Ok(Source::ControlPlane { url: url.to_owned(), token: token(args)? })
+        }
+        (None, None, None) => {
+            let spec = from_file(|node| node.spec.clone().map(Source::File));
+            if let Some(spec) = spec {
+                return Ok(spec);
+            }
+            match file.and_then(|node| node.control_plane.as_ref()) {
+                Some(plane) => Ok(Source::ControlPlane {
+                    url: plane.url.clone(),
+                    token: match (&plane.token, &plane.token_file) {
+                        (Some(token), _) => token.clone(),
+                        (None, Some(path)) => read_token(path)?,
+                        (None, None) => bail!("control_plane needs token or token_file"),
+                    },
+                }),
+                None => bail!(
+                    "an edge needs something to do: --origin URL, --spec FILE, --control-plane URL, or --config FILE"
+                ),
+            }
+        }
+        _ => bail!("give one of --origin, --spec and --control-plane"),
+    }
+}
+
+fn access_log(target: &str) -> Option<AccessSettings> {
+    let target = match target {
+        "" | "off" => return None,
+        "-" => AccessTarget::Stdout,
+        path => AccessTarget::File(path.into()),
+    };
+    Some(AccessSettings { target, ..AccessSettings::default() })
+}
+
+fn address(name: &str, text: &str) -> Result<SocketAddr> {
+    text.parse()
+        .with_context(|| format!("{name} {text}: write ADDRESS:PORT, such as 127.0.0.1:8080"))
+}
+
+fn folder(args: &Args) -> PathBuf {
+    args.get("data").unwrap_or("data").into()
+}
+
+/// The token that a program presents to the control plane.
+fn token(args: &Args) -> Result<String> {
+    match args.get("token-file") {
+        Some(path) => read_token(path.as_ref()),
+        None => std::env::var("TIDEGATE_TOKEN")
+            .context("the control plane wants a token: --token-file FILE or TIDEGATE_TOKEN"),
+    }
+}
+
+pub(crate) fn read_token(path: &std::path::Path) -> Result<String> {
+    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    Ok(text.trim().to_owned())
+}
+
+/// Waits for SIGTERM, SIGINT, or, under a supervisor, for the end of standard input.
+async fn until_stopped(args: &Args) -> Result<()> {
+    let mut term = unix::signal(unix::SignalKind::terminate())?;
+    let mut interrupt = unix::signal(unix::SignalKind::interrupt())?;
+    let supervised = args.flag("supervised");
+    let parent = async {
+        if !supervised {
+            return std::future::pending().await;
+        }
+        let end = || {
+            let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        };
+        let _ = tokio::task::spawn_blocking(end).await;
+    };
+    tokio::select! {
+        _ = term.recv() => {}
+        // Ctrl-C goes to the whole group; a supervised child waits for its parent's word.
+        _ = interrupt.recv(), if !supervised => {}
+        () = parent => {}
+    }
+    Ok(())
+}
+
+pub(crate) fn runtime() -> Result<Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+}
+
+/// Log lines on standard error: `TIDEGATE_LOG=debug` says more. Pingora's own account of a failed
+/// exchange repeats what the access log says.
+fn log() {
+    use tracing_subscriber::{EnvFilter, fmt, prelude::*};
+    let filter = EnvFilter::try_from_env("TIDEGATE_LOG")
+        .unwrap_or_else(|_| EnvFilter::new("info,pingora_core=error,pingora_proxy=off"));
+    let lines = fmt::layer().with_writer(std::io::stderr).with_target(false).with_ansi(false);
+    let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
+}
+
+/// How long `up` and the admin verbs wait for something to answer.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);

@@ -1,0 +1,229 @@
+//! The table of verbs. Parsing, help and completions are made from it.
+
+use crate::{
+    admin,
+    cli::{Opt, Verb},
+    programs, up,
+};
+
+const fn opt(
+    name: &'static str,
+    value: &'static str,
+    default: &'static str,
+    help: &'static str,
+) -> Opt {
+    Opt { name, value, default, help }
+}
+
+const SUPERVISED: &[Opt] =
+    &[opt("supervised", "", "", "end when standard input closes (used by `tidegate up`)")];
+
+const FLEET: &[Opt] = &[
+    opt("server", "URL", "http://127.0.0.1:9070", "the control plane"),
+    opt(
+        "token-file",
+        "FILE",
+        "data/control-plane/root.token",
+        "an admin token; TIDEGATE_TOKEN goes before it",
+    ),
+    opt("json", "", "", "print JSON"),
+];
+
+/// Every verb.
+pub(crate) const VERBS: &[Verb] = &[
+    Verb {
+        name: "up",
+        arguments: "",
+        summary: "run a control plane, an edge and the origin services on this machine, with the demo",
+        options: &[&[
+            opt("data", "DIR", "data", "where everything is kept"),
+            opt("conf", "DIR", "conf/demo", "folder with the spec.yaml to start with"),
+            opt("listen", "ADDR", "127.0.0.1:8080", "the edge"),
+            opt("admin", "ADDR", "127.0.0.1:8081", "the edge's admin pages"),
+            opt("control", "ADDR", "127.0.0.1:9070", "the control plane"),
+            opt("services", "ADDR", "127.0.0.1:9080", "the origin services"),
+            opt("threads", "N", "", "the edge's worker threads; one a core by default"),
+        ]],
+        run: up::up,
+    },
+    Verb {
+        name: "edge",
+        arguments: "",
+        summary: "run a data plane node",
+        options: &[
+            &[
+                opt("listen", "ADDR", "", "where clients connect; may repeat [127.0.0.1:8080]"),
+                opt("origin", "URL", "", "be a caching reverse proxy in front of this server"),
+                opt("spec", "FILE", "", "run one node from a spec file and follow its changes"),
+                opt("control-plane", "URL", "", "take the configuration from a control plane"),
+                opt("token-file", "FILE", "", "the node's token for the control plane"),
+                opt(
+                    "config",
+                    "FILE",
+                    "",
+                    "node file, such as conf/edge.toml; options go before it",
+                ),
+                opt("node", "NAME", "", "the node's name in the fleet [edge]"),
+                opt("data", "DIR", "", "where the node keeps things [data/edge]"),
+                opt("admin", "ADDR", "", "metrics and admin pages, or `off` [127.0.0.1:8081]"),
+                opt(
+                    "cache-memory",
+                    "SIZE",
+                    "",
+                    "bytes of the cache in memory, such as 512MiB [256MiB]",
+                ),
+                opt("threads", "N", "", "worker threads; one a core by default"),
+                opt(
+                    "access-log",
+                    "FILE",
+                    "",
+                    "JSON lines; `-` for standard output, `off` for none [off]",
+                ),
+            ],
+            SUPERVISED,
+        ],
+        run: programs::edge,
+    },
+    Verb {
+        name: "control-plane",
+        arguments: "",
+        summary: "run the control plane of a fleet",
+        options: &[
+            &[
+                opt("listen", "ADDR", "127.0.0.1:9070", "where nodes and administrators connect"),
+                opt("data", "DIR", "data/control-plane", "database, blobs and first tokens"),
+                opt(
+                    "db",
+                    "URL",
+                    "",
+                    "sqlite:PATH or postgres://...; a file in the data folder by default",
+                ),
+                opt("token-file", "FILE", "", "the first admin's token; made when it is missing"),
+            ],
+            SUPERVISED,
+        ],
+        run: programs::control_plane,
+    },
+    Verb {
+        name: "origin",
+        arguments: "",
+        summary: "run origin services",
+        options: &[
+            &[
+                opt("listen", "ADDR", "127.0.0.1:9080", "where edges connect"),
+                opt("data", "DIR", "data/origin", "databases and files"),
+                opt(
+                    "db",
+                    "URL",
+                    "",
+                    "sqlite:PATH or postgres://...; files in the data folder by default",
+                ),
+                opt("only", "NAMES", "", "services to run, comma separated; all by default"),
+                opt("public", "URL", "http://127.0.0.1:8080", "how clients reach the edge"),
+                opt(
+                    "control-plane",
+                    "URL",
+                    "",
+                    "where settings come from and changes are announced",
+                ),
+                opt("token-file", "FILE", "", "the service's token for the control plane"),
+            ],
+            SUPERVISED,
+        ],
+        run: programs::origin,
+    },
+    Verb {
+        name: "status",
+        arguments: "",
+        summary: "who runs which revision, and is well",
+        options: &[FLEET],
+        run: admin::status,
+    },
+    Verb {
+        name: "config apply",
+        arguments: "FILE",
+        summary: "make a spec file the fleet's configuration",
+        options: &[
+            FLEET,
+            &[
+                opt("message", "TEXT", "", "why, for the history"),
+                opt("no-wait", "", "", "do not wait until every live node runs it"),
+            ],
+        ],
+        run: admin::config_apply,
+    },
+    Verb {
+        name: "config validate",
+        arguments: "FILE",
+        summary: "check a spec file and show what it would change",
+        options: &[FLEET, &[opt("offline", "", "", "check without a control plane")]],
+        run: admin::config_validate,
+    },
+    Verb {
+        name: "config get",
+        arguments: "",
+        summary: "print the fleet's configuration, secrets left out",
+        options: &[FLEET],
+        run: admin::config_get,
+    },
+    Verb {
+        name: "config history",
+        arguments: "",
+        summary: "the last revisions",
+        options: &[FLEET],
+        run: admin::config_history,
+    },
+    Verb {
+        name: "config rollback",
+        arguments: "REVISION",
+        summary: "make an old revision's spec the newest one",
+        options: &[FLEET],
+        run: admin::config_rollback,
+    },
+    Verb {
+        name: "purge",
+        arguments: "[URL...]",
+        summary: "remove content from every edge's cache",
+        options: &[
+            FLEET,
+            &[
+                opt("tag", "TAG", "", "everything that carries this tag; may repeat"),
+                opt("prefix", "URL", "", "every URL that begins so; may repeat"),
+                opt("host", "HOST", "", "everything of a host; may repeat"),
+                opt("all", "", "", "everything"),
+                opt("soft", "", "", "mark it stale instead of removing it"),
+                opt("wait", "MS", "5000", "how long to wait for the edges"),
+            ],
+        ],
+        run: admin::purge,
+    },
+    Verb {
+        name: "link create",
+        arguments: "URL",
+        summary: "make a short link",
+        options: &[&[
+            opt("service", "URL", "http://127.0.0.1:8080", "where the links service is reached"),
+            opt("alias", "CODE", "", "the code to use"),
+        ]],
+        run: admin::link_create,
+    },
+    Verb {
+        name: "sign",
+        arguments: "URL",
+        summary: "sign a URL with a key of a spec file",
+        options: &[&[
+            opt("secret", "BASE64URL", "", "the HMAC key; TIDEGATE_SECRET goes before it"),
+            opt("key", "ID", "demo", "the key's id"),
+            opt("expires", "DURATION", "10m", "how long the signature is good"),
+            opt("prefix", "", "", "sign everything below the URL's folder"),
+        ]],
+        run: admin::sign,
+    },
+    Verb {
+        name: "explain",
+        arguments: "URL",
+        summary: "what an edge's cache knows of a URL, and why it does what it does",
+        options: &[&[opt("admin", "URL", "http://127.0.0.1:8081", "the edge's admin pages")]],
+        run: admin::explain,
+    },
+];
