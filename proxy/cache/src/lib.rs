@@ -16,6 +16,7 @@ mod conditional;
 mod directive;
 mod explain;
 mod freshness;
+pub mod fuzz;
 mod invalidate;
 mod key;
 mod meta;

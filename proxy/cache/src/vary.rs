@@ -20,7 +20,8 @@ impl Vary {
     /// member of any line (RFC 9111 §4.1), or more than [`VARY_FIELDS_MAX`] fields.
     pub fn of(response: &dyn Fields, request: &dyn Fields) -> Option<Self> {
         let names = names(response)?;
-        let values = names.iter().map(|name| value(request, name).map(Box::from)).collect();
+        let values =
+            names.iter().map(|name| value(request, name).map(|v| Box::from(&*v))).collect();
         Some(Self { names, values })
     }
 
@@ -44,7 +45,7 @@ impl Vary {
 
     /// Whether two requests would select one variant, as far as these field names tell.
     pub fn joins(&self, a: &dyn Fields, b: &dyn Fields) -> bool {
-        self.names.iter().all(|name| value(a, name) == value(b, name))
+        self.names.iter().all(|name| value(a, name).as_deref() == value(b, name).as_deref())
     }
 
     /// Whether the response does not vary.
@@ -95,38 +96,110 @@ fn names(response: &dyn Fields) -> Option<Box<[Box<str>]>> {
     (reusable && names.len() <= VARY_FIELDS_MAX).then(|| names.into())
 }
 
+/// A value in its normal form.
+enum Normal<'a> {
+    Text(Cow<'a, [u8]>),
+    /// Codings that everybody knows, put together without allocation: `Accept-Encoding` is in most of what varies.
+    Codings(Codings),
+}
+
 /// The value that is compared: all lines joined, each in a form in which values of one meaning are equal.
-fn value<'a>(request: &'a dyn Fields, name: &str) -> Option<Cow<'a, [u8]>> {
+fn value<'a>(request: &'a dyn Fields, name: &str) -> Option<Normal<'a>> {
     let joined = request.joined(name)?;
     Some(match name {
-        "accept-encoding" => Cow::Owned(codings(&joined)),
-        "accept-language" | "accept-charset" | "accept" => Cow::Owned(list(&joined)),
-        _ => spaces(joined),
+        "accept-encoding" => codings(&joined),
+        "accept-language" | "accept-charset" | "accept" => Normal::Text(Cow::Owned(list(&joined))),
+        _ => Normal::Text(spaces(joined)),
     })
+}
+
+impl std::ops::Deref for Normal<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Text(text) => text,
+            Self::Codings(codings) => &codings.text[..codings.len],
+        }
+    }
+}
+
+/// Sorted, as they are written. `!` marks what is refused: only `identity` and `*` are acceptable unless they are.
+const KNOWN: [&[u8]; 10] =
+    [b"!*", b"!identity", b"*", b"br", b"compress", b"dcb", b"dcz", b"deflate", b"gzip", b"zstd"];
+/// The known ones with a comma after each.
+const CODINGS_BYTES_MAX: usize = 64;
+
+/// A list of known codings.
+struct Codings {
+    text: [u8; CODINGS_BYTES_MAX],
+    len: usize,
+}
+
+impl Codings {
+    /// The list of those whose bit is set.
+    fn of(set: u16) -> Self {
+        let mut this = Self { text: [0; CODINGS_BYTES_MAX], len: 0 };
+        let members = KNOWN.iter().enumerate().filter(|(bit, _)| set & 1 << bit != 0);
+        for (_, member) in members {
+            if this.len > 0 {
+                this.push(b",");
+            }
+            this.push(member);
+        }
+        this
+    }
+
+    fn push(&mut self, part: &[u8]) {
+        self.text[self.len..self.len + part.len()].copy_from_slice(part);
+        self.len += part.len();
+    }
 }
 
 /// The codings that are acceptable, sorted. Weights other than zero only order what is acceptable anyway
 /// (RFC 9110 §12.5.3), so that the dozens of spellings in the wild fall into few variants.
-fn codings(value: &[u8]) -> Vec<u8> {
-    let mut codings: Vec<Vec<u8>> = members(value).filter_map(coding).collect();
+fn codings<'a>(value: &[u8]) -> Normal<'a> {
+    let known = members(value).try_fold(0u16, |set, member| Some(set | known_coding(member)?));
+    match known {
+        Some(set) => Normal::Codings(Codings::of(set)),
+        None => Normal::Text(Cow::Owned(unknown_codings(value))),
+    }
+}
+
+/// The bit of a member, 0 when it says nothing; `None` when it is not known.
+fn known_coding(member: &[u8]) -> Option<u16> {
+    let (name, refused) = coding(member);
+    let is = |word: &[u8]| name.eq_ignore_ascii_case(word);
+    let bit = |word: &[u8]| KNOWN.iter().position(|known| *known == word).map(|at| 1 << at);
+    match refused {
+        true if is(b"*") => bit(b"!*"),
+        true if is(b"identity") => bit(b"!identity"),
+        // Refused or identity without more: as if it were absent.
+        true => Some(0),
+        false if is(b"identity") => Some(0),
+        false if is(b"x-gzip") => bit(b"gzip"),
+        false => KNOWN.iter().position(|known| is(known)).map(|at| 1 << at),
+    }
+}
+
+fn unknown_codings(value: &[u8]) -> Vec<u8> {
+    let acceptable = members(value).filter_map(|member| match coding(member) {
+        (name, true) if name == b"*" || name.eq_ignore_ascii_case(b"identity") => {
+            Some([b"!", &*name.to_ascii_lowercase()].concat())
+        }
+        (_, true) => None,
+        (name, false) => Some(name.to_ascii_lowercase()).filter(|name| name != b"identity"),
+    });
+    let mut codings: Vec<Vec<u8>> = acceptable.collect();
     codings.sort_unstable();
     codings.dedup();
     codings.join(&b","[..])
 }
 
-/// `gzip`, or `!identity` for a coding that is refused. A refused coding other than `identity` and `*` is as
-/// good as absent.
-fn coding(member: &[u8]) -> Option<Vec<u8>> {
+/// The name of a member, and whether its weight is zero.
+fn coding(member: &[u8]) -> (&[u8], bool) {
     let mut parts = member.split(|b| *b == b';').map(<[u8]>::trim_ascii);
-    let mut name = parts.next()?.to_ascii_lowercase();
-    if name == b"x-gzip" {
-        name = b"gzip".into();
-    }
-    match (parts.any(is_zero_weight), &name[..]) {
-        (true, b"identity" | b"*") => Some([b"!", &name[..]].concat()),
-        (true, _) | (false, b"identity") => None,
-        (false, _) => Some(name),
-    }
+    (parts.next().unwrap_or_default(), parts.any(is_zero_weight))
 }
 
 fn is_zero_weight(parameter: &[u8]) -> bool {

@@ -26,7 +26,7 @@ impl Config {
     pub fn new(ram_bytes: u64, seed: KeySeed) -> Self {
         Self {
             ram_bytes,
-            object_bytes_max: (ram_bytes / 8).clamp(64 << 10, 64 * MIB),
+            object_bytes_max: (ram_bytes / 4).clamp(64 << 10, 64 * MIB),
             fills_bytes_max: (ram_bytes / 2).max(16 * MIB),
             window_bytes: MIB,
             hit_for_miss_ms: 10_000,

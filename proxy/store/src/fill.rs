@@ -193,7 +193,8 @@ impl Fill {
         if plan.is_some_and(|plan| plan.shareable) {
             return self.store.mark_shared(self.shared.key);
         }
-        if !matches!(reason, Reason::RequestNoStore | Reason::FillMemory) {
+        let of_request = matches!(reason, Reason::RequestNoStore | Reason::Authorization);
+        if !of_request && reason != Reason::FillMemory {
             self.store.mark_alone(self.shared.key, now_ms);
         }
         self.shared.close();

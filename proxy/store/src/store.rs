@@ -148,7 +148,10 @@ impl Store {
     /// that others can join runs for a key and variant; where the last answer could not be shared each goes alone.
     pub fn begin(&self, wanted: &Wanted<'_>, stale: Option<&Arc<Object>>) -> Flight {
         // `no-cache` asks for a validation of each single use (RFC 9111 §5.2.2.4).
-        let alone = self.0.goes_alone(wanted) || stale.is_some_and(|s| s.meta().no_cache);
+        let validates_each = stale.is_some_and(|stale| stale.meta().no_cache);
+        // Few answers to these can be shared: the others must not wait for one (RFC 9111 §3.5).
+        let personal = wanted.fields.has("authorization");
+        let alone = personal || validates_each || self.0.goes_alone(wanted);
         let mut shard = self.0.flights.shard(wanted.key);
         if let Some(object) = self.newer(wanted, stale) {
             return Flight::Ready(object);

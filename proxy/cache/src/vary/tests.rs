@@ -54,6 +54,12 @@ fn accept_encoding_falls_into_few_variants() {
         ("gzip, identity;q=0", "gzip", false),
         ("*;q=0, gzip", "gzip", false),
         ("gzip;q=0.001", "gzip", true),
+        ("gzip, exi", "EXI;q=0.5,gzip", true),
+        ("gzip, exi", "gzip", false),
+        ("exi, identity;q=0, br;q=0", "exi, identity;q=0", true),
+        ("exi, identity;q=0", "exi", false),
+        ("*", "gzip", false),
+        ("br, compress, dcb, dcz, deflate, gzip, zstd, *, identity;q=0, *;q=0", "gzip", false),
     ] {
         let line = |value: &str| format!("accept-encoding: {value}");
         let reuse = reuses("vary: accept-encoding", &line(first), &line(second));

@@ -129,6 +129,18 @@ async fn going_alone_is_not_for_ever() {
     later.join(&store);
 }
 
+/// Nobody can keep others from sharing by what a request says.
+#[tokio::test]
+async fn an_authorised_request_goes_alone_and_disturbs_nobody() {
+    let store = store();
+    let personal = ask(&store, "/a", "authorization: Basic eDp5");
+    let (mut alone, _reader) = personal.lead(&store);
+    let plain = ask(&store, "/a", "");
+    let (_fill, _reader) = plain.lead(&store);
+    assert_eq!(personal.head(&mut alone, 200, FRESH), Reason::Authorization);
+    plain.join(&store);
+}
+
 /// RFC 9111 §5.2.2.4: each use is validated by itself.
 #[tokio::test]
 async fn a_validation_of_no_cache_is_not_shared() {

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use tidegate_cache::{ByteRange, Reason};
 
 use super::support::*;
-use crate::{Body, Store};
+use crate::{Body, Config, Store};
 
 async fn object(response: &str, body: &str) -> (Store, Arc<crate::Object>) {
     let store = store();
@@ -84,6 +84,24 @@ async fn ram_stays_under_its_limit() {
     let stats = store.stats();
     assert!(stats.keys > 20 && stats.evicted_total > 100, "{stats:?}");
     assert_eq!(stats.stored_total, 200);
+}
+
+/// Also beside many small ones, and whatever the capacity.
+#[tokio::test]
+async fn the_largest_object_gets_in() {
+    for ram_mib in [4, 16, 300] {
+        let config = Config::new(ram_mib << 20, config().seed);
+        let largest = "x".repeat(config.object_bytes_max as usize);
+        let store = Store::new(config);
+        for n in 0..2_000 {
+            ask(&store, &format!("/{n}"), "")
+                .store(&store, "cache-control: max-age=60", "small")
+                .await;
+        }
+        let ask = ask(&store, "/largest", "");
+        ask.store(&store, "cache-control: max-age=60", &largest).await;
+        assert!(ask.lookup(&store).is_ok(), "{ram_mib}");
+    }
 }
 
 #[tokio::test]
