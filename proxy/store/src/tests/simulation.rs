@@ -20,9 +20,11 @@ use tidegate_http::ResponseHead;
 use super::support::*;
 use crate::{Arrival, Fill, FillError, FillStop, Flight, Object, Purge, PurgeKind, Reader, Store};
 
-const SEEDS: u64 = 40;
+const SEEDS: u64 = 20;
 const STEPS: u64 = 4_000;
 const PATHS: u64 = 6;
+/// More at once would only wait.
+const CLIENTS_MAX: usize = 30;
 const LIFETIME_MS: u64 = 10_000;
 const WHILE_REVALIDATE_MS: u64 = 3_000;
 const IF_ERROR_MS: u64 = 8_000;
@@ -32,13 +34,11 @@ fn no_wrong_byte_no_stale_past_its_bound_no_second_fetch() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
     let steps = number("TIDEGATE_SIM_STEPS").unwrap_or(STEPS);
     let seeds = number("TIDEGATE_SIM_SEED").map_or(0..SEEDS, |seed| seed..seed + 1);
-    let mut answers = 0;
     for seed in seeds {
         let mut world = World::new(seed);
         (0..steps).for_each(|_| world.step());
-        answers += world.answers;
+        assert!(world.answers > steps / 20, "seed {seed}: only {} answers", world.answers);
     }
-    assert!(answers > steps, "too few answers to mean anything: {answers}");
 }
 
 /// SplitMix64.
@@ -158,9 +158,9 @@ impl World {
 
     fn step(&mut self) {
         match self.dice.below(20) {
-            0..6 => self.client_comes(),
-            6..11 => self.origin_sends(),
-            11..16 => self.client_reads(),
+            0..4 if self.clients.len() < CLIENTS_MAX => self.client_comes(),
+            4..9 => self.origin_sends(),
+            0..16 => self.client_reads(),
             16 => self.now_ms += self.dice.below(1_500),
             17 => *self.versions.entry(self.dice.below(PATHS)).or_default() += 1,
             18 if self.dice.one_in(4) => self.purge(),
