@@ -134,6 +134,48 @@ pub struct Token {
     pub role: Role,
     /// When it was made.
     pub at: u64,
+    /// The only node that it speaks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+}
+
+/// An invitation to be made for one node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct EnrolmentNew {
+    /// `node` or `service`.
+    pub role: Role,
+    /// The only name it is good for; any when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// How long it is good for, in seconds; at most a week.
+    #[serde(default = "enrolment_seconds_default")]
+    pub seconds: u64,
+}
+
+/// An invitation that was made; the secret is shown this once.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct EnrolmentCreated {
+    /// What the node hands in as its bearer token, once.
+    pub secret: String,
+    /// When it ends.
+    pub expires: u64,
+}
+
+/// A node hands in its invitation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Enrol {
+    /// The name it takes.
+    pub node: String,
+}
+
+impl std::fmt::Debug for EnrolmentCreated {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EnrolmentCreated").field("expires", &self.expires).finish_non_exhaustive()
+    }
+}
+
+fn enrolment_seconds_default() -> u64 {
+    3_600
 }
 
 /// A token to be made.

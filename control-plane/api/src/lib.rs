@@ -22,8 +22,9 @@ pub mod table;
 mod tests;
 
 pub use admin::{
-    Applied, AuditEntry, AuditPage, AuditQuery, BlobRef, Change, ChangeKind, Revision,
-    RevisionPage, RevisionsQuery, Token, TokenCreated, TokenNew, Validation,
+    Applied, AuditEntry, AuditPage, AuditQuery, BlobRef, Change, ChangeKind, Enrol,
+    EnrolmentCreated, EnrolmentNew, Revision, RevisionPage, RevisionsQuery, Token, TokenCreated,
+    TokenNew, Validation,
 };
 pub use event::{Event, Heartbeat, SpecEvent, WatchQuery};
 pub use fault::Fault;

@@ -55,6 +55,11 @@ pub const TOKENS: &str = "/v1/tokens";
 /// Ends a token: `DELETE`.
 pub const TOKEN: &str = "/v1/tokens/{name}";
 
+/// Makes an invitation for a node: `POST`.
+pub const ENROLMENTS: &str = "/v1/enrolments";
+/// A node hands in its invitation and gets a token of its own: `POST`.
+pub const ENROL: &str = "/v1/enrol";
+
 /// Media type of the watch stream.
 pub const NDJSON: &str = "application/x-ndjson";
 /// Media type of a fault, RFC 9457.

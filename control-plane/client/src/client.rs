@@ -8,9 +8,9 @@ use http::{HeaderName, Method};
 use serde::Serialize;
 use serde_json::Value;
 use tidegate_control_api::{
-    Applied, AuditPage, BlobRef, NodeList, Purge, PurgeReport, RevisionPage, Role, Rollout,
-    RolloutNew, TableBase, TableHead, TableOp, TableOps, TableSeq, Token, TokenCreated, TokenNew,
-    Validation, paths,
+    Applied, AuditPage, BlobRef, Enrol, EnrolmentCreated, EnrolmentNew, NodeList, Purge,
+    PurgeReport, RevisionPage, Role, Rollout, RolloutNew, TableBase, TableHead, TableOp, TableOps,
+    TableSeq, Token, TokenCreated, TokenNew, Validation, paths,
 };
 
 use crate::transport::{Transport, headers};
@@ -214,6 +214,17 @@ impl Client {
     pub async fn token_drop(&self, name: &str) -> Result<()> {
         let path = paths::fill(paths::TOKEN, &[name]);
         self.transport.call_bytes(Method::DELETE, &path, None).await.map(drop)
+    }
+
+    /// Makes an invitation for a node. The secret in the answer is good once.
+    pub async fn enrolment_add(&self, new: &EnrolmentNew) -> Result<EnrolmentCreated> {
+        self.post(paths::ENROLMENTS, new).await
+    }
+
+    /// Hands in the invitation that this client was made with; the token in the answer speaks for
+    /// this node alone and is to be kept in a file that only the node reads.
+    pub async fn enrol(&self, node: &str) -> Result<TokenCreated> {
+        self.post(paths::ENROL, &Enrol { node: node.to_owned() }).await
     }
 
     async fn get<T: serde::de::DeserializeOwned>(&self, path: &str) -> Result<T> {

@@ -13,6 +13,7 @@ use tidegate_control_store::AuditNew;
 
 use crate::app::App;
 use crate::faults::Refusal;
+use crate::nodes::check_name;
 use crate::page;
 
 /// Whoever asks.
@@ -20,6 +21,8 @@ use crate::page;
 pub(crate) struct Caller {
     pub(crate) name: String,
     pub(crate) role: Role,
+    /// The only node that it speaks for.
+    pub(crate) node: Option<String>,
 }
 
 /// What a method on a path asks for. `None`: everybody may.
@@ -27,6 +30,9 @@ pub(crate) const ACCESS: &[(Method, &str, Option<Permission>)] = {
     use Permission as P;
     &[
         (Method::GET, paths::HEALTHZ, None),
+        // It brings an invitation instead of a token; its handler asks for that.
+        (Method::POST, paths::ENROL, None),
+        (Method::POST, paths::ENROLMENTS, Some(P::NodesWrite)),
         (Method::GET, paths::METRICS, Some(P::Metrics)),
         (Method::GET, paths::OPENAPI, Some(P::SpecRead)),
         (Method::GET, page::ROOT, Some(P::NodesRead)),
@@ -94,7 +100,7 @@ async fn caller(app: &App, headers: &HeaderMap) -> Result<Option<Caller>, Refusa
 }
 
 /// The secret of `Bearer`, or the password of `Basic`: that one is for browsers.
-fn secret(headers: &HeaderMap) -> Option<String> {
+pub(crate) fn secret(headers: &HeaderMap) -> Option<String> {
     let (scheme, rest) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     if scheme.eq_ignore_ascii_case("bearer") {
         return Some(rest.trim().to_owned());
@@ -104,6 +110,20 @@ fn secret(headers: &HeaderMap) -> Option<String> {
     }
     let pair = String::from_utf8(STANDARD.decode(rest.trim()).ok()?).ok()?;
     pair.split_once(':').map(|(_, password)| password.to_owned())
+}
+
+impl Caller {
+    /// Refuses a node that speaks for another one.
+    pub(crate) fn speaks_for(&self, node: &str) -> Result<(), Refusal> {
+        check_name(node)?;
+        match &self.node {
+            Some(own) if own != node => {
+                let detail = format!("this token speaks for {own} alone, not for {node}");
+                Err(Refusal::new(403, "forbidden", "this token may not do that", detail))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 fn unknown(app: &App, path: &str) -> Response {

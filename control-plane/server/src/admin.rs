@@ -2,16 +2,21 @@
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
-use tidegate_control_api::{AuditPage, AuditQuery, Token, TokenCreated, TokenNew};
+use axum::http::{HeaderMap, StatusCode};
+use tidegate_control_api::{
+    AuditPage, AuditQuery, Enrol, EnrolmentCreated, EnrolmentNew, Token, TokenCreated, TokenNew,
+};
 
-use crate::access::Caller;
+use tidegate_control_store::{Enrolment, micros_now};
+
+use crate::access::{self, Caller};
 use crate::app::App;
 use crate::faults::Refusal;
 use crate::nodes::{check_name, nodes};
 use crate::tokens::random_secret;
 
 const AUDIT_PAGE: u32 = 100;
+const INVITATION_SECONDS_MAX: u64 = 7 * 86_400;
 
 /// Reads the audit log, newest first.
 #[utoipa::path(get, path = "/v1/audit", tag = "admin", params(AuditQuery),
@@ -55,6 +60,46 @@ pub(crate) async fn token_drop(
 ) -> Result<StatusCode, Refusal> {
     app.store.token_drop(&name, &caller.name).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Makes an invitation: a node hands it in once and gets a token that speaks for that node alone.
+#[utoipa::path(post, path = "/v1/enrolments", tag = "nodes", request_body = EnrolmentNew,
+    responses((status = 201, body = EnrolmentCreated)))]
+pub(crate) async fn invite(
+    State(app): State<App>,
+    caller: Caller,
+    Json(new): Json<EnrolmentNew>,
+) -> Result<(StatusCode, Json<EnrolmentCreated>), Refusal> {
+    if !new.role.is_node() || new.seconds == 0 || new.seconds > INVITATION_SECONDS_MAX {
+        let detail = format!("role node or service, 1 to {INVITATION_SECONDS_MAX} seconds");
+        return Err(Refusal::bad(detail));
+    }
+    new.node.as_deref().map_or(Ok(()), check_name)?;
+    let secret = random_secret().map_err(|e| Refusal::bad(e.to_string()))?;
+    let expires = micros_now() + new.seconds * 1_000_000;
+    let made = Enrolment { secret: secret.clone(), role: new.role, node: new.node, expires };
+    app.store.enrolment_add(made, &caller.name).await?;
+    Ok((StatusCode::CREATED, Json(EnrolmentCreated { secret, expires })))
+}
+
+/// A node hands in its invitation and gets a token of its own.
+#[utoipa::path(post, path = "/v1/enrol", tag = "nodes", request_body = Enrol,
+    responses((status = 201, body = TokenCreated), (status = 401, body = tidegate_control_api::Fault)))]
+pub(crate) async fn enrol(
+    State(app): State<App>,
+    headers: HeaderMap,
+    Json(enrol): Json<Enrol>,
+) -> Result<(StatusCode, Json<TokenCreated>), Refusal> {
+    check_name(&enrol.node)?;
+    let invitation = access::secret(&headers).unwrap_or_default();
+    let secret = random_secret().map_err(|e| Refusal::bad(e.to_string()))?;
+    let Some(role) = app.store.enrol(&invitation, &enrol.node, &secret).await? else {
+        app.metrics.refused("unauthenticated");
+        let detail = "unknown, used, too old, or meant for another node";
+        return Err(Refusal::new(401, "unauthenticated", "this invitation is not good", detail));
+    };
+    let name = format!("node:{}", enrol.node);
+    Ok((StatusCode::CREATED, Json(TokenCreated { name, role, secret })))
 }
 
 /// Tells whether the server and its database are there.

@@ -35,10 +35,11 @@ pub(crate) async fn remove(
     responses((status = 204)))]
 pub(crate) async fn ack(
     State(app): State<App>,
+    caller: Caller,
     Path(node): Path<String>,
     Json(ack): Json<Ack>,
 ) -> Result<StatusCode, Refusal> {
-    check_name(&node)?;
+    caller.speaks_for(&node)?;
     app.store.node_ack(&node, ack).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -48,10 +49,11 @@ pub(crate) async fn ack(
     responses((status = 204)))]
 pub(crate) async fn heartbeat(
     State(app): State<App>,
+    caller: Caller,
     Path(node): Path<String>,
     Json(beat): Json<Beat>,
 ) -> Result<StatusCode, Refusal> {
-    check_name(&node)?;
+    caller.speaks_for(&node)?;
     app.store.node_beat(&node, beat).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -61,10 +63,11 @@ pub(crate) async fn heartbeat(
     responses((status = 204)))]
 pub(crate) async fn purged(
     State(app): State<App>,
+    caller: Caller,
     Path(node): Path<String>,
     Json(ack): Json<PurgeAck>,
 ) -> Result<StatusCode, Refusal> {
-    check_name(&node)?;
+    caller.speaks_for(&node)?;
     app.store.node_purged(&node, ack.seq).await?;
     Ok(StatusCode::NO_CONTENT)
 }

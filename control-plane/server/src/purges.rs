@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::extract::{Path, State};
-use tidegate_control_api::{NodeKind, Purge, PurgeReport};
+use tidegate_control_api::{Purge, PurgeReport};
 use tidegate_control_store::micros_now;
 
 use crate::access::Caller;
@@ -63,10 +63,7 @@ async fn report(app: &App, seq: u64, begun: Instant) -> Result<PurgeReport, Refu
         away: Vec::new(),
         waited_ms: 0,
     };
-    for row in app.store.nodes().await? {
-        if row.kind != NodeKind::Edge {
-            continue;
-        }
+    for row in app.store.edges_purged().await? {
         let list = match (row.purge_seq >= seq, row.is_live(now)) {
             (true, _) => &mut report.acknowledged,
             (false, true) => &mut report.missing,

@@ -47,6 +47,8 @@ pub(crate) fn router(app: &App) -> Router {
         .routes(routes!(admin::audit))
         .routes(routes!(admin::tokens, admin::token_add))
         .routes(routes!(admin::token_drop))
+        .routes(routes!(admin::invite))
+        .routes(routes!(admin::enrol))
         .routes(routes!(admin::healthz))
         .routes(routes!(admin::metrics))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))

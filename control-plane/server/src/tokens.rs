@@ -37,7 +37,7 @@ impl Tokens {
     }
 
     fn add(&mut self, token: &StaticToken) {
-        let caller = Caller { name: token.name.clone(), role: token.role };
+        let caller = Caller { name: token.name.clone(), role: token.role, node: None };
         self.fixed.insert(digest(&token.secret), caller);
     }
 
@@ -50,7 +50,7 @@ impl Tokens {
             return Ok(Some(caller.clone()));
         }
         let found = self.store.token_find(secret).await?;
-        Ok(found.map(|token| Caller { name: token.name, role: token.role }))
+        Ok(found.map(|token| Caller { name: token.name, role: token.role, node: token.node }))
     }
 }
 

@@ -35,7 +35,6 @@ use crate::faults::Refusal;
 use crate::feed::{
     Channel, Fleet, Line, Look, OPS_PER_LINE_MAX, PURGES_MAX, Reader, Text, line, table_event,
 };
-use crate::nodes::check_name;
 
 /// How often the server says that it is there. Freshness of tables at the edges depends on it.
 const HEARTBEAT_MS: u64 = 500;
@@ -67,7 +66,7 @@ pub(crate) async fn watch(
     Query(query): Query<WatchQuery>,
 ) -> Result<Response, Refusal> {
     if caller.role.is_node() {
-        check_name(&query.node)?;
+        caller.speaks_for(&query.node)?;
     }
     let (out, queue) = mpsc::channel(QUEUE_MAX);
     // Subscribed before the first read of the store: what happens in between is not lost.
@@ -90,6 +89,9 @@ async fn serve(mut position: Position, caller: Caller, lines: broadcast::Receive
     let node = position.node.clone();
     let id = caller.role.is_node().then(|| app.stream_open(&node));
     app.metrics.streams.inc();
+    if position.purges_begin().await.is_err() {
+        return app.metrics.streams.dec();
+    }
     if caller.role.is_node()
         && let Err(error) = app.store.node_seen(&node, position.kind, position.purges).await
     {
@@ -139,7 +141,6 @@ impl Position {
     }
 
     async fn follow(&mut self, mut lines: broadcast::Receiver<Line>) -> Result<(), Gone> {
-        self.purges_begin().await?;
         self.heartbeat(self.purges).await?;
         self.catch_up().await?;
         let mut tick = tokio::time::interval(Duration::from_millis(HEARTBEAT_MS));
@@ -231,7 +232,8 @@ impl Position {
         }
     }
 
-    /// A position beyond the newest purge comes from another database.
+    /// A position beyond the newest purge comes from another database. It must not be written down
+    /// as what the node has carried out of this one's.
     async fn purges_begin(&mut self) -> Result<(), Gone> {
         let head = self.app.store.heads().await.map_err(failed)?.purge;
         self.purges = self.purges.min(head);

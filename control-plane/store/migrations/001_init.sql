@@ -33,4 +33,11 @@ CREATE TABLE audit (
   seq BIGINT PRIMARY KEY, at BIGINT NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL, subject TEXT NOT NULL,
   outcome TEXT NOT NULL, detail TEXT NOT NULL, hash TEXT NOT NULL);
 
-CREATE TABLE token (name TEXT PRIMARY KEY, role TEXT NOT NULL, digest TEXT NOT NULL UNIQUE, at BIGINT NOT NULL);
+-- `node`: the only node that the token speaks for.
+CREATE TABLE token (
+  name TEXT PRIMARY KEY, role TEXT NOT NULL, digest TEXT NOT NULL UNIQUE, at BIGINT NOT NULL, node TEXT);
+
+-- Used once, by the node that `used_by` names.
+CREATE TABLE enrolment (
+  digest TEXT PRIMARY KEY, role TEXT NOT NULL, node TEXT, expires BIGINT NOT NULL, author TEXT NOT NULL,
+  used_by TEXT);

@@ -35,11 +35,12 @@ pub use audit::AuditNew;
 pub use blob::{BLOB_BYTES_MAX, BlobUpload};
 pub use counter::Heads;
 pub use error::StoreError;
-pub use node::{LIVE_MS_MAX, NodeRow};
+pub use node::{EdgePurged, LIVE_MS_MAX, NodeRow};
 pub use revision::{RevisionNew, StoredRevision};
 pub use rollout::RolloutStep;
 pub use secret::REDACTED;
 pub use table::{OPS_KEPT_MIN, OPS_PER_APPEND_MAX, TablePage};
+pub use token::Enrolment;
 
 /// What a call gives.
 pub type Result<T> = std::result::Result<T, StoreError>;

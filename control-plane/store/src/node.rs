@@ -4,7 +4,7 @@ use tidegate_control_api::{Ack, Beat, NodeKind, Phase, Problem};
 use tidegate_sql::{Tx, from_row, params, statements};
 
 use crate::audit::{self, AuditNew};
-use crate::{Result, Store, StoreError, micros_now};
+use crate::{Result, Store, StoreError, counter, micros_now};
 
 /// A node that was not heard of for so long is not live, in milliseconds.
 pub const LIVE_MS_MAX: u64 = 6_000;
@@ -20,6 +20,7 @@ statements! {
          WHERE node = $1 AND (acked IS NULL OR acked <= $2)";
     NODE_BEAT = "UPDATE node SET beat = $2, seen_at = $3, beat_at = $3, away = 0 WHERE node = $1";
     NODE_DROP = "DELETE FROM node WHERE node = $1";
+    NODES_PURGED = "SELECT node, seen_at, away, purge_seq FROM node WHERE kind = 'edge' ORDER BY node";
     NODES_LIST = "SELECT node, kind, seen_at, away, purge_seq, acked, phase, ack_hash, problems, beat,
          beat_at FROM node ORDER BY node";
 }
@@ -50,6 +51,21 @@ pub struct NodeRow {
     /// When that came.
     pub beat_at: u64,
 }
+
+/// How far an edge is with purges.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EdgePurged {
+    /// Its name.
+    pub node: String,
+    /// When it was last heard of.
+    pub seen_at: u64,
+    /// Whether its stream ended since.
+    pub away: bool,
+    /// The last purge it carried out.
+    pub purge_seq: u64,
+}
+
+from_row!(EdgePurged { node, seen_at, away, purge_seq });
 
 struct Row {
     node: String,
@@ -82,8 +98,19 @@ from_row!(Row {
 impl NodeRow {
     /// Whether it was heard of lately and its stream is there.
     pub fn is_live(&self, now: u64) -> bool {
-        !self.away && now.saturating_sub(self.seen_at) <= LIVE_MS_MAX * 1_000
+        is_live(self.away, self.seen_at, now)
     }
+}
+
+impl EdgePurged {
+    /// Whether it was heard of lately and its stream is there.
+    pub fn is_live(&self, now: u64) -> bool {
+        is_live(self.away, self.seen_at, now)
+    }
+}
+
+fn is_live(away: bool, seen_at: u64, now: u64) -> bool {
+    !away && now.saturating_sub(seen_at) <= LIVE_MS_MAX * 1_000
 }
 
 impl Store {
@@ -137,12 +164,14 @@ impl Store {
             .await
     }
 
-    /// A node carried out every purge up to `seq`.
+    /// A node carried out every purge up to `seq`; one that says more than there is speaks of
+    /// another database.
     pub async fn node_purged(&self, node: &str, seq: u64) -> Result<()> {
         let node = node.to_owned();
         let announce = self.announce();
         self.db
             .write(async move |tx| {
+                let seq = seq.min(counter::current(tx, counter::PURGE).await?);
                 tx.exec(&NODE_PURGED, params![&node, seq, micros_now()]).await?;
                 announce(tx);
                 Ok(())
@@ -159,6 +188,12 @@ impl Store {
                 audit::append(tx, &AuditNew::ok(&actor, "node.drop", node.as_str())).await
             })
             .await
+    }
+
+    /// How far each edge is with purges. Asked often while a purge is waited for, so it reads no more
+    /// than it needs.
+    pub async fn edges_purged(&self) -> Result<Vec<EdgePurged>> {
+        self.db.read(async |tx| Ok(tx.rows(&NODES_PURGED, params![]).await?)).await
     }
 
     /// All nodes by name.

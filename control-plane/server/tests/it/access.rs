@@ -63,6 +63,7 @@ const DOORS: &[(&str, &str, Permission)] = {
         ("PUT", "/v1/tables/t/base", P::TableWrite),
         ("POST", "/v1/purges", P::Purge),
         ("GET", "/v1/purges/1", P::Purge),
+        ("POST", "/v1/enrolments", P::NodesWrite),
         ("GET", "/v1/audit", P::AuditRead),
         ("GET", "/v1/tokens", P::TokensWrite),
         ("POST", "/v1/tokens", P::TokensWrite),
@@ -119,7 +120,10 @@ async fn the_table_of_doors_is_whole() {
                     && shape(p) == shape(path)
                     && fixed.iter().all(|part| p.split(['/', '?']).any(|other| other == *part))
             });
-            assert!(known || path == "/healthz", "{method} {path} is in no test");
+            assert!(
+                known || path == "/healthz" || path == "/v1/enrol",
+                "{method} {path} is in no test"
+            );
         }
     }
 }
@@ -180,4 +184,38 @@ async fn the_page_shows_nodes_and_escapes_what_people_wrote() {
     assert_eq!(status, 200);
     assert!(page.contains("edge-fra-1") && page.contains("healthy"), "{page}");
     assert!(!page.contains("<script>alert"), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invitation_is_good_once_for_one_node_that_then_speaks_for_itself_alone() {
+    use tidegate_control_client::SubscriberConfig;
+    use tidegate_control_client::api::EnrolmentNew;
+    let world = World::start().await;
+    let admin = world.admin();
+    let invite = |role, node: Option<&str>| EnrolmentNew {
+        role,
+        node: node.map(str::to_owned),
+        seconds: 60,
+    };
+    let enrol = |secret: String, node: &'static str| {
+        let client = Client::new(&world.url(), &secret).unwrap();
+        async move { client.enrol(node).await }
+    };
+    assert!(admin.enrolment_add(&invite(Role::Admin, None)).await.is_err(), "nodes only");
+    let made = admin.enrolment_add(&invite(Role::Node, Some("e1"))).await.unwrap();
+    assert_eq!(enrol(made.secret.clone(), "e2").await.unwrap_err().status(), Some(401));
+    let token = enrol(made.secret.clone(), "e1").await.unwrap();
+    assert_eq!(enrol(made.secret, "e1").await.unwrap_err().status(), Some(401));
+    assert_eq!(enrol("tg_wrong".into(), "e1").await.unwrap_err().status(), Some(401));
+    world.apply(&crate::world::respond("one")).await;
+    let own = SubscriberConfig { token: token.secret.clone(), ..world.settings("e1") };
+    let _edge = crate::world::Edge::start(own).await;
+    world.until_node("e1", |node| node.healthy).await;
+    let other = "{\"revision\":1,\"hash\":\"\",\"phase\":\"rejected\"}".to_owned();
+    let (status, body) =
+        send(&world, "POST", "/v1/nodes/e2/acks", Some(&token.secret), other).await;
+    assert_eq!(status, 403, "{body}");
+    let (status, _) =
+        send(&world, "GET", "/v1/watch?node=e2", Some(&token.secret), String::new()).await;
+    assert_eq!(status, 403);
 }
