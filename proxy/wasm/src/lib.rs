@@ -26,6 +26,7 @@ mod deadline;
 mod dispatch;
 mod error;
 mod exchange;
+pub mod fuzz;
 mod host;
 mod instance;
 mod keeper;

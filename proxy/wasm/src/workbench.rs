@@ -17,7 +17,7 @@ pub use inspect::{Inspection, inspect};
 pub use run::{CaseReport, Report, run_cases};
 pub use template::template;
 
-use fake::FakeExchange;
+pub(crate) use fake::FakeExchange;
 
 /// Why the workbench could not do its work; a failed case is no error.
 #[derive(Debug, thiserror::Error)]

@@ -4,6 +4,7 @@
 
 mod abi;
 mod hostile;
+mod mutation;
 mod request;
 mod rules;
 mod workbench;

@@ -324,3 +324,36 @@ fn plugins_behind_the_one_that_answered_see_no_response() {
     context.finish(&mut request);
     assert_eq!(stage.lines.all(), ["77"]);
 }
+
+/// Subscribes to the request head, and lets contexts be used again.
+#[test]
+fn contexts_are_used_again_when_the_module_agrees() {
+    let imports = r#"(import "env" "proxy_call_foreign_function" (func $foreign (param i32 i32 i32 i32 i32 i32) (result i32)))"#;
+    let body = r#"
+      (data (i32.const 1024) "tidegate_phases") (data (i32.const 1040) "\01\01\00\00")
+      (func (export "proxy_on_configure") (param i32 i32) (result i32)
+        (drop (call $foreign (i32.const 1024) (i32.const 15) (i32.const 1040) (i32.const 4) (i32.const 0) (i32.const 0)))
+        (i32.const 1))
+      (func (export "proxy_on_context_create") (param i32 i32)
+        (if (local.get 1) (then (call $num (i32.add (i32.const 10) (local.get 0))))))
+      (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+        (call $num (local.get 0)) (i32.const 0))
+      (func (export "proxy_on_response_headers") (param i32 i32 i32) (result i32) unreachable)
+      (func (export "proxy_on_log") (param i32) unreachable)
+      (func (export "proxy_on_done") (param i32) (result i32) unreachable)"#;
+    let stage = stage();
+    let chain = stage.chain(&module(imports, body));
+    let mut request = Request::get("/");
+    request.answered(200);
+    let (mut one, mut two) = (chain.begin(), chain.begin());
+    one.on_request_headers(&mut request, true);
+    two.on_request_headers(&mut request, true);
+    one.finish(&mut request);
+    let mut three = chain.begin();
+    three.on_request_headers(&mut request, true);
+    assert_eq!(three.on_response_headers(&mut request, true), Verdict::Continue);
+    three.finish(&mut request);
+    two.finish(&mut request);
+    assert_eq!(stage.lines.all(), ["12", "02", "13", "03", "02"]);
+    assert_eq!(stage.host.plugins()[0].streams, 0);
+}

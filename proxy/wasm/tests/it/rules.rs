@@ -88,3 +88,30 @@ fn a_wrong_configuration_is_refused_with_the_reason() {
     let error = host.load(config).unwrap_err().to_string();
     assert!(error.contains("user_agent") && error.contains("proxy_on_configure"), "{error}");
 }
+
+#[test]
+fn a_rule_in_c_without_an_sdk_works() {
+    let host = Host::new(HostConfig::default()).unwrap();
+    let module = include_bytes!("../testdata/maintenance.wasm").as_slice();
+    for json in ["/shop\n/checkout", r#""/shop\n/checkout""#] {
+        let mut config = PluginConfig::new("maintenance", module);
+        config.configuration = json.into();
+        let chain = Chain::new(vec![host.load(config).unwrap()]);
+        // The third time the context has been used before.
+        for (path, expected) in
+            [("/", None), ("/shop/1?x=1", Some(503)), ("/sho", None), ("/checkout", Some(503))]
+        {
+            let mut request = Request::get(path);
+            let mut context = chain.begin();
+            let status = match context.on_request_headers(&mut request, true) {
+                Verdict::Answer(answer) => {
+                    assert_eq!(answer.fields, [(b"retry-after".to_vec(), b"600".to_vec())]);
+                    Some(answer.status)
+                }
+                _ => None,
+            };
+            assert_eq!(status, expected, "{path}");
+            context.finish(&mut request);
+        }
+    }
+}
