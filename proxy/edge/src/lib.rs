@@ -49,7 +49,7 @@ mod view;
 
 use std::sync::{
     Arc, OnceLock,
-    atomic::{AtomicBool, Ordering::Relaxed},
+    atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
 };
 
 use async_trait::async_trait;
@@ -65,6 +65,8 @@ pub use start::{Handle, StartError};
 pub struct Edge {
     pub(crate) node: node::Node,
     draining: AtomicBool,
+    /// Client connections open on this node.
+    open: AtomicUsize,
     drain: std::time::Duration,
     subscription: OnceLock<Subscription>,
 }

@@ -3,7 +3,13 @@
 //! The kernel spreads new connections over the sockets (`SO_REUSEPORT`); a connection stays on the
 //! worker that accepted it, so nothing on its path is shared but the tables made for sharing.
 
-use std::{io, net::SocketAddr, sync::Arc, thread::JoinHandle, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    thread::JoinHandle,
+    time::Duration,
+};
 
 use pingora_core::{apps::ServerApp, server::ShutdownWatch};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -89,12 +95,29 @@ fn welcome(
 ) {
     let Ok(tcp) = Tcp::new(stream, peer) else { return };
     Counter::ConnectionsAccepted.inc();
-    Gauge::ConnectionsOpen.add(1);
-    let (edge, shutdown) = (edge.clone(), shutdown.clone());
+    let open = Open::new(edge.clone());
+    let shutdown = shutdown.clone();
     tokio::spawn(async move {
-        edge.process_new(Box::new(tcp), &shutdown).await;
-        Gauge::ConnectionsOpen.add(-1);
+        open.0.process_new(Box::new(tcp), &shutdown).await;
     });
+}
+
+/// A connection that is open; dropping it closes the account, however the task ends.
+struct Open(Arc<Edge>);
+
+impl Open {
+    fn new(edge: Arc<Edge>) -> Self {
+        edge.open.fetch_add(1, Relaxed);
+        Gauge::ConnectionsOpen.add(1);
+        Self(edge)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Relaxed);
+        Gauge::ConnectionsOpen.add(-1);
+    }
 }
 
 async fn refuse(error: &io::Error) {

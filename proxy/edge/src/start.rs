@@ -6,7 +6,7 @@ use std::{
     path::Path,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -26,6 +26,7 @@ use tokio::{runtime::Runtime, sync::watch};
 
 use crate::{
     Edge, EdgeConfig, Source, admin,
+    clock::Clock,
     dispatch::Calls,
     listen,
     node::{LinkTables, Node},
@@ -88,6 +89,7 @@ impl Edge {
         let edge = Arc::new(Self {
             node: node(&config)?,
             draining: AtomicBool::new(false),
+            open: AtomicUsize::new(0),
             drain: config.drain,
             subscription: OnceLock::new(),
         });
@@ -112,7 +114,7 @@ impl Edge {
     /// Waits until every connection is gone or the drain deadline has passed.
     pub(crate) async fn drained(&self) {
         let deadline = Instant::now() + self.drain;
-        while Gauge::ConnectionsOpen.value() > 0 && Instant::now() < deadline {
+        while self.open.load(Relaxed) > 0 && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(DRAIN_POLL_MS)).await;
         }
     }
@@ -193,6 +195,10 @@ fn node(config: &EdgeConfig) -> Result<Node, StartError> {
     })?;
     let upstreams = Upstreams::new(UpstreamsConfig {
         workers: config.threads.max(1),
+        clock: match &config.clock {
+            Clock::System(_) => tidegate_upstream::Clock::system(),
+            Clock::Virtual(unix_us) => tidegate_upstream::Clock::shared(unix_us.clone()),
+        },
         ..UpstreamsConfig::default()
     });
     calls.through(upstreams.clone());

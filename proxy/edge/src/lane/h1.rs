@@ -266,6 +266,10 @@ impl Downstream for H1 {
     }
 
     async fn write_body(&mut self, data: Bytes) -> Result<(), DownstreamGone> {
+        if data.is_empty() {
+            // An empty chunk would end the body.
+            return Ok(());
+        }
         let length = data.len() as u64;
         match &mut self.reply.wire {
             Wire::None => return Ok(()),

@@ -1,0 +1,73 @@
+//! A real node for tests: free port, folder of its own, a clock that only the test moves.
+
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+
+use tempfile::TempDir;
+use tidegate_edge::{Clock, EdgeConfig, Handle, Modules, Source};
+use tidegate_spec::{Spec, read};
+use tidegate_testkit::{Edge, VirtualClock};
+
+/// A running node.
+pub(crate) struct Node {
+    handle: Option<Handle>,
+    revision: u64,
+    _data: TempDir,
+}
+
+impl Node {
+    /// Starts a node with `threads` workers.
+    pub(crate) async fn with_threads(
+        spec: &str,
+        clock: Clock,
+        threads: usize,
+    ) -> Result<Self, String> {
+        let data = TempDir::new().map_err(|error| error.to_string())?;
+        let mut config = EdgeConfig::new(Source::Spec(Box::new(spec_of(spec)?)), data.path());
+        config.clock = clock;
+        config.threads = threads;
+        config.drain = Duration::from_millis(50);
+        let start = tokio::task::spawn_blocking(|| tidegate_edge::Edge::start(config)).await;
+        let handle =
+            start.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
+        Ok(Self { handle: Some(handle), revision: 1, _data: data })
+    }
+
+    fn handle(&self) -> &Handle {
+        self.handle.as_ref().expect("the node runs")
+    }
+}
+
+impl Edge for Node {
+    async fn start(spec: &str, clock: &VirtualClock) -> Result<Self, String> {
+        Self::with_threads(spec, Clock::Virtual(clock.shared()), 1).await
+    }
+
+    fn addr(&self) -> SocketAddr {
+        self.handle().addresses()[0]
+    }
+
+    async fn apply(&mut self, spec: &str) -> Result<(), String> {
+        self.revision += 1;
+        let spec = Arc::new(spec_of(spec)?);
+        let edge = self.handle().edge().clone();
+        let applied = edge.apply(spec, self.revision, Path::new(".").into(), Modules::new()).await;
+        applied.map_err(|problems| {
+            problems.iter().map(|problem| format!("{problem}\n")).collect::<String>()
+        })
+    }
+
+    async fn metrics(&mut self) -> String {
+        self.handle().metrics()
+    }
+
+    async fn stop(mut self) {
+        let handle = self.handle.take().expect("the node runs");
+        let _ = tokio::task::spawn_blocking(|| handle.shutdown()).await;
+    }
+}
+
+fn spec_of(text: &str) -> Result<Spec, String> {
+    read(text).map_err(|problems| {
+        problems.iter().map(|problem| format!("{problem}\n")).collect::<String>()
+    })
+}
