@@ -36,6 +36,7 @@ mod convert;
 mod downstream;
 mod fault;
 mod group;
+mod hedge;
 mod metrics;
 mod outbound;
 mod outcome;

@@ -90,6 +90,26 @@ impl Plan {
         Ok(Self { group: Arc::clone(group), outbound, uri, progress, started: Instant::now() })
     }
 
+    /// A plan for the same request beside this one, at another server where there is one.
+    pub(crate) fn beside(&self) -> Self {
+        let progress = Progress { tried: self.progress().tried.clone(), ..Progress::default() };
+        Self {
+            group: Arc::clone(&self.group),
+            outbound: self.outbound.clone(),
+            uri: self.uri.clone(),
+            progress: Mutex::new(progress),
+            started: self.started,
+        }
+    }
+
+    /// The outcome of an exchange that ends here and now.
+    pub(crate) fn failed(&self, stage: Stage, reason: &'static str) -> Outcome {
+        let mut progress = self.progress();
+        progress.fault = Some((stage, reason));
+        drop(progress);
+        self.outcome()
+    }
+
     /// How far it is. Never held across an await.
     pub(crate) fn progress(&self) -> MutexGuard<'_, Progress> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)

@@ -128,6 +128,12 @@ impl Upstreams {
             Ok(plan) => Arc::new(plan),
             Err(fault) => return (downstream, Outcome::Failed(fault)),
         };
+        self.run(plan, downstream).await
+    }
+
+    /// Carries out a plan.
+    pub(crate) async fn run<D: Downstream>(&self, plan: Arc<Plan>, downstream: D) -> (D, Outcome) {
+        let group = &plan.group;
         tend::lookup_first(group).await;
         let (session, slot) = ClientSide::new(downstream, Arc::clone(&plan));
         let session = ServerSession::new_custom(Box::new(session));

@@ -5,5 +5,6 @@ mod balance;
 mod exchange;
 mod faults;
 mod h2;
+mod hedge;
 mod tape;
 mod tend;
