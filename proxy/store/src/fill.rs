@@ -297,7 +297,7 @@ impl Fill {
         let meta = plan.map_or_else(|| stale.meta().clone(), |plan| plan.meta);
         let object = Arc::new(stale.with_fields(meta, fields, self.shared.generation));
         if stored {
-            self.store.insert(&object, Some(&self.shared));
+            self.store.insert_freshened(&object, Some(&self.shared));
         } else {
             self.store.forget(stale);
         }

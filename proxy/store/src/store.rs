@@ -57,6 +57,7 @@ pub(crate) struct Inner {
     alone: Cache<Key, u64, UnitWeighter, KeyHash>,
     tier: Option<Arc<dyn Tier>>,
     swept: AtomicU64,
+    sweeping: AtomicBool,
     /// Whether any key was made with key parts: then a URL does not tell its key.
     key_parts: AtomicBool,
 }
@@ -72,6 +73,8 @@ const ALONE_KEYS_MAX: usize = 65_536;
 /// The size of an object that the tables are laid out for.
 const OBJECT_BYTES_USUAL: u64 = 8 << 10;
 const RAM_SHARDS_MAX: u64 = 64;
+/// The largest body that goes to the slower tier again with new fields.
+const REWRITTEN_BYTES_MAX: u64 = 64 << 10;
 /// A part of the RAM tier holds this many of the largest objects, so that each can get in.
 const LARGEST_PER_SHARD: u64 = 4;
 
@@ -104,6 +107,7 @@ impl Store {
             ),
             tier,
             swept: AtomicU64::new(0),
+            sweeping: AtomicBool::new(false),
             key_parts: AtomicBool::new(key_parts),
             config,
         }))
@@ -188,6 +192,9 @@ impl Store {
             self.0.take_out(key);
             tier.filter(|_| held).into_iter().for_each(|tier| tier.forget(key));
         }
+        if self.wants_sweep() {
+            self.sweep_soon();
+        }
     }
 
     /// Reclaims the room of what was purged and forgets purges that have met everything they could. Takes time with
@@ -227,7 +234,7 @@ impl Store {
         fields: FieldList,
     ) -> Arc<Object> {
         let object = Arc::new(old.with_fields(meta, fields, self.0.purges.latest()));
-        self.0.insert(&object, None);
+        self.0.insert_freshened(&object, None);
         object
     }
 
@@ -254,6 +261,21 @@ impl Store {
             fills_bytes: counters.fills_bytes.now(),
             lagged_total: counters.lagged.now(),
             recalled_total: counters.recalled.now(),
+        }
+    }
+
+    /// Sweeps in a thread of its own, one at a time, before so many purges are remembered that old ones must be widened.
+    fn sweep_soon(&self) {
+        if self.0.sweeping.swap(true, Relaxed) {
+            return;
+        }
+        let store = self.clone();
+        let sweep = move || {
+            store.sweep();
+            store.0.sweeping.store(false, Relaxed);
+        };
+        if std::thread::Builder::new().name("cache-sweep".into()).spawn(sweep).is_err() {
+            self.0.sweeping.store(false, Relaxed);
         }
     }
 
@@ -309,6 +331,20 @@ impl Inner {
             tier.offer(Arc::clone(object));
         }
         true
+    }
+
+    /// Puts a response in whose fields are new and whose body is not. A large one is not written to the slower tier
+    /// again: what is there is older and at worst validated once more.
+    pub(crate) fn insert_freshened(&self, object: &Arc<Object>, fill: Option<&Shared>) {
+        if object.length() <= REWRITTEN_BYTES_MAX {
+            self.insert(object, fill);
+            return;
+        }
+        let mut shard = self.flights.shard(object.key());
+        if !fill.is_some_and(Shared::is_purged) {
+            self.counters.stored.inc();
+            self.keep(object, &mut shard);
+        }
     }
 
     /// Takes out whatever is under a key, and keeps what is being filled from getting in.

@@ -71,6 +71,21 @@ async fn a_newer_response_replaces_the_older_on_disk() {
     assert_eq!(recall(&store, &ask).await.as_deref(), Some(&b"new"[..]));
 }
 
+/// A 304 for a large response does not write its body again.
+#[tokio::test]
+async fn only_small_responses_are_rewritten_when_freshened() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, tier) = open(dir.path());
+    for (path, size, writes) in [("/small", 100, 2), ("/large", 200_000, 3)] {
+        let ask = ask(&store, path, "");
+        let old = ask.store(&store, FRESH, &"x".repeat(size)).await;
+        let new = store.renew(&old, old.meta().clone(), old.fields().clone());
+        assert!(Arc::ptr_eq(&ask.lookup(&store).unwrap(), &new));
+        tier.flush();
+        assert_eq!(tier.stats().written_total, writes, "{path}");
+    }
+}
+
 #[tokio::test]
 async fn purges_outlive_the_process() {
     let url = "https://a.example/a";

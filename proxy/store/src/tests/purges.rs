@@ -1,4 +1,5 @@
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use tidegate_cache::{Key, Reason, TagId};
 
@@ -143,6 +144,21 @@ async fn more_purges_than_are_kept_purge_more_never_less() {
     assert!(old[0].lookup(&store).is_err());
     let new = stored(&store).await;
     assert!(new[0].lookup(&store).is_ok());
+}
+
+#[tokio::test]
+async fn many_purges_are_swept_by_themselves() {
+    let store = store();
+    let asks = stored(&store).await;
+    for n in 0..=crate::PURGES_MAX as u64 / 2 {
+        store.purge(&Purge::Tag(TagId::from_u64(n)), PurgeKind::Hard);
+    }
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while store.0.purges.len() > crate::PURGES_MAX / 2 {
+        assert!(Instant::now() < deadline, "never swept");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(asks[0].lookup(&store).is_ok());
 }
 
 /// Anybody can send unsafe requests: what they invalidate must not push out the purges that count.
