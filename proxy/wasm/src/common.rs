@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc, Mutex, PoisonError, Weak,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
 use hashbrown::HashMap;
@@ -39,6 +39,24 @@ pub(crate) struct Common {
     pub(crate) records: Mutex<HashMap<String, Arc<Record>>>,
     pub(crate) plugins: Mutex<Vec<Weak<Plugin>>>,
     pub(crate) instance_last: AtomicU64,
+    /// Plugins that live or are being loaded: while there is none, no time limit runs.
+    pub(crate) users: AtomicUsize,
+}
+
+/// Counts as a user of the clock until it is dropped.
+pub(crate) struct User(Arc<Common>);
+
+impl User {
+    pub(crate) fn new(common: &Arc<Common>) -> Self {
+        common.users.fetch_add(1, Ordering::Relaxed);
+        Self(common.clone())
+    }
+}
+
+impl Drop for User {
+    fn drop(&mut self) {
+        self.0.users.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Common {

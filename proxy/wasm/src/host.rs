@@ -2,7 +2,10 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, PoisonError, Weak, atomic::AtomicU64},
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -14,7 +17,7 @@ use wasmtime::{EngineWeak, InstancePre, Module};
 
 use crate::{
     HostConfig, HostError, LoadError, Plugin, PluginConfig, PluginStatus, Sample, abi,
-    common::Common,
+    common::{Common, User},
     compiler::Compiler,
     keeper::{self, Keeper},
     lists::{List, Lists},
@@ -25,6 +28,8 @@ use crate::{
     state::State,
 };
 
+/// Step of the clock while there are no plugins.
+const IDLE_STEP: Duration = Duration::from_millis(20);
 /// Versions of the ABI, by the export that marks them.
 const ABI_MARKERS: [&str; 3] =
     ["proxy_abi_version_0_1_0", "proxy_abi_version_0_2_0", "proxy_abi_version_0_2_1"];
@@ -42,8 +47,10 @@ impl Host {
     /// When the engine refuses its settings or the code folder cannot be written.
     pub fn new(config: HostConfig) -> Result<Arc<Self>, HostError> {
         let compiler = Compiler::new(&config, false)?;
-        spawn_clock(compiler.engine.weak(), step(&config))?;
-        Self::on(compiler, config)
+        let (engine, step) = (compiler.engine.weak(), step(&config));
+        let host = Self::on(compiler, config)?;
+        spawn_clock(engine, step, Some(Arc::downgrade(&host.common)))?;
+        Ok(host)
     }
 
     /// A host over an engine whose clock runs already.
@@ -69,6 +76,7 @@ impl Host {
             records: Mutex::new(HashMap::new()),
             plugins: Mutex::new(Vec::new()),
             instance_last: AtomicU64::new(0),
+            users: AtomicUsize::new(0),
         });
         spawn_keeper(jobs, Arc::downgrade(&common))?;
         Ok(Arc::new(Self { common }))
@@ -84,6 +92,7 @@ impl Host {
     /// # Errors
     /// Everything that keeps the plugin from running; the plugin loaded before goes on.
     pub fn load(&self, config: PluginConfig) -> Result<Arc<Plugin>, LoadError> {
+        let _user = User::new(&self.common);
         let sha256 = digest(&config)?;
         if let Some(running) = self.running(&config, &sha256) {
             return Ok(running);
@@ -199,13 +208,22 @@ fn step(config: &HostConfig) -> Duration {
     Duration::from_micros(config.epoch_us.max(100))
 }
 
-/// Moves the epoch on until the engine is gone.
-pub(crate) fn spawn_clock(engine: EngineWeak, step: Duration) -> Result<(), HostError> {
+/// Moves the epoch on until the engine is gone; slowly while a host has no plugins, whose time it
+/// could limit.
+pub(crate) fn spawn_clock(
+    engine: EngineWeak,
+    step: Duration,
+    common: Option<Weak<Common>>,
+) -> Result<(), HostError> {
+    let is_idle = move || {
+        let common = common.as_ref().and_then(Weak::upgrade);
+        common.is_some_and(|common| common.users.load(Ordering::Relaxed) == 0)
+    };
     let clock = move || {
         while let Some(engine) = engine.upgrade() {
             engine.increment_epoch();
             drop(engine);
-            thread::sleep(step);
+            thread::sleep(if is_idle() { step.max(IDLE_STEP) } else { step });
         }
     };
     thread::Builder::new().name("plugin-clock".into()).spawn(clock).map_err(HostError::Thread)?;

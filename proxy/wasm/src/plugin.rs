@@ -15,7 +15,7 @@ use wasmtime::InstancePre;
 
 use crate::{
     LoadError, OnFailure, PluginConfig,
-    common::Common,
+    common::{Common, User},
     error::Failure,
     instance::Instance,
     record::{LogRate, Record},
@@ -123,6 +123,7 @@ pub(crate) struct Shared {
 pub struct Plugin {
     shared: Arc<Shared>,
     common: Arc<Common>,
+    _user: User,
     itself: Weak<Self>,
     sha256: String,
     module: InstancePre<State>,
@@ -185,6 +186,7 @@ impl Plugin {
         Ok(Arc::new_cyclic(|itself| Self {
             shared,
             common: common.clone(),
+            _user: User::new(common),
             itself: itself.clone(),
             sha256,
             module,

@@ -70,7 +70,7 @@ pub fn run_cases(module: &[u8], text: &str) -> Result<Report, WorkbenchError> {
     }
     let config = HostConfig { fuel: true, ..HostConfig::default() };
     let compiler = Compiler::new(&config, true)?;
-    spawn_clock(compiler.engine.weak(), Duration::from_micros(config.epoch_us))?;
+    spawn_clock(compiler.engine.weak(), Duration::from_micros(config.epoch_us), None)?;
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let mut report = Report::default();
     for case in &cases.cases {
