@@ -68,7 +68,7 @@ pub struct Rollout {
     pub base: Option<u64>,
     /// How it stands.
     pub state: RolloutState,
-    /// The wave that is out, from 0; the number of waves when everybody has it.
+    /// How many waves have begun.
     pub wave: usize,
     /// The plan.
     pub plan: RolloutNew,

@@ -19,6 +19,10 @@ pub struct ServerConfig {
     /// by default `root.token` in the data folder. Those of nodes and services are beside it in the
     /// data folder: `node.token`, `service.token`.
     pub token_file: Option<PathBuf>,
+    /// The file with the key that secrets in the database are sealed with, made at the first start;
+    /// by default `seal.key` in the data folder. Servers on one database need the same one, and a
+    /// backup of the database is of no use without it.
+    pub seal_file: Option<PathBuf>,
     /// More tokens that do not come from the database.
     pub tokens: Vec<StaticToken>,
 }
@@ -37,7 +41,14 @@ pub struct StaticToken {
 impl ServerConfig {
     /// A server on `listen` with everything in `data_dir`.
     pub fn new(listen: SocketAddr, data_dir: impl Into<PathBuf>) -> Self {
-        Self { listen, data_dir: data_dir.into(), db: None, token_file: None, tokens: Vec::new() }
+        Self {
+            listen,
+            data_dir: data_dir.into(),
+            db: None,
+            token_file: None,
+            seal_file: None,
+            tokens: Vec::new(),
+        }
     }
 
     pub(crate) fn db_address(&self) -> String {

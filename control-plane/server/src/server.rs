@@ -4,14 +4,14 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::serve::ListenerExt;
-use tidegate_control_store::{Store, StoreError};
+use tidegate_control_store::{Seal, Store, StoreError};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::app::App;
 use crate::config::ServerConfig;
 use crate::metrics::Metrics;
-use crate::tokens::Tokens;
+use crate::tokens::{Tokens, digest, read_or_make};
 use crate::{rollouts, routes};
 
 /// How long open requests may take to end when the server stops, in milliseconds.
@@ -43,8 +43,8 @@ pub enum ServerError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// A token file.
-    #[error("token file {0}")]
+    /// A file with a token or the sealing key.
+    #[error("secret file {0}")]
     Tokens(std::io::Error),
     /// The data folder.
     #[error("data folder {path}: {source}")]
@@ -65,7 +65,9 @@ impl Server {
         let folder =
             |source| ServerError::DataDir { path: config.data_dir.display().to_string(), source };
         std::fs::create_dir_all(&config.data_dir).map_err(folder)?;
-        let store = Store::open(&config.db_address(), &config.data_dir.join("blobs")).await?;
+        let seal = seal(&config).map_err(ServerError::Tokens)??;
+        let blobs = config.data_dir.join("blobs");
+        let store = Store::open(&config.db_address(), &blobs, seal).await?;
         let tokens = Tokens::open(&config, store.clone()).map_err(ServerError::Tokens)?;
         let app = App::new(store, tokens, Metrics::new()?);
         app.feed.prime().await?;
@@ -79,6 +81,14 @@ impl Server {
         tracing::info!(%local_addr, "control plane listens");
         Ok(Handle { local_addr, app, tasks })
     }
+}
+
+/// The key that secrets in the database are sealed with: made at the first start.
+fn seal(config: &ServerConfig) -> std::io::Result<Result<Seal, StoreError>> {
+    let path = config.seal_file.clone().unwrap_or_else(|| config.data_dir.join("seal.key"));
+    let text = read_or_make(&path)?;
+    // Whatever the length of the text, the key has 32 bytes.
+    Ok(Seal::new(&digest(&text)))
 }
 
 async fn feed(app: App) {

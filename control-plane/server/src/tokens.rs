@@ -74,7 +74,8 @@ fn file_name(data_dir: &Path, role: Role) -> std::path::PathBuf {
     data_dir.join(format!("{name}.token"))
 }
 
-fn read_or_make(path: &Path) -> io::Result<String> {
+/// A secret in a file that only its owner reads; made when the file is missing.
+pub(crate) fn read_or_make(path: &Path) -> io::Result<String> {
     let named = |e: io::Error| io::Error::new(e.kind(), format!("{}: {e}", path.display()));
     match fs::read_to_string(path) {
         Ok(text) if !text.trim().is_empty() => return Ok(text.trim().to_owned()),
@@ -86,10 +87,10 @@ fn read_or_make(path: &Path) -> io::Result<String> {
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     let mut file = file.map_err(named)?;
     file.write_all(secret.as_bytes()).and_then(|()| file.sync_all()).map_err(named)?;
-    tracing::info!(path = %path.display(), "token made");
+    tracing::info!(path = %path.display(), "secret made");
     Ok(secret)
 }
 
-fn digest(secret: &str) -> [u8; 32] {
+pub(crate) fn digest(secret: &str) -> [u8; 32] {
     Sha256::digest(secret.as_bytes()).into()
 }

@@ -7,6 +7,7 @@
 //! in the order of their commits; a reader that has seen `n` never misses a smaller one.
 //! **Invariant:** a revision's spec never changes, and neither does a generated key.
 //! **Invariant:** every audit entry's hash covers the one before it.
+//! **Invariant:** keys of keysets are in the database only sealed, with a key that is not in it.
 //! **Invariant:** a blob is visible under its hash only when all its bytes are on disk.
 //!
 //! Entry type: [`Store`].
@@ -19,6 +20,7 @@ mod node;
 mod purge;
 mod revision;
 mod rollout;
+mod seal;
 mod secret;
 mod table;
 #[cfg(test)]
@@ -26,6 +28,7 @@ mod tests;
 mod token;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tidegate_sql::{Db, Migration, Options, Statement};
@@ -38,6 +41,7 @@ pub use error::StoreError;
 pub use node::{EdgePurged, LIVE_MS_MAX, NodeRow};
 pub use revision::{RevisionNew, StoredRevision};
 pub use rollout::RolloutStep;
+pub use seal::{SEAL_KEY_BYTES, Seal};
 pub use secret::REDACTED;
 pub use table::{OPS_KEPT_MIN, OPS_PER_APPEND_MAX, TablePage};
 pub use token::Enrolment;
@@ -69,19 +73,22 @@ pub static STATEMENTS: &[&[&Statement]] = &[
 pub struct Store {
     db: Db,
     blobs: blob::Folder,
+    seal: Arc<Seal>,
     changed: watch::Sender<u64>,
 }
 
 impl Store {
     /// Opens the database at `address` (`sqlite:path`, `postgres://...`) and the folder for blobs.
-    pub async fn open(address: &str, blobs: &Path) -> Result<Self> {
+    /// All servers on one database need the same seal.
+    pub async fn open(address: &str, blobs: &Path, seal: Seal) -> Result<Self> {
         let db = Db::open(address, &OPTIONS).await?;
-        Self::with_db(db, blobs)
+        Self::with_db(db, blobs, seal)
     }
 
     /// The same over a database that is open already.
-    pub fn with_db(db: Db, blobs: &Path) -> Result<Self> {
-        Ok(Self { db, blobs: blob::Folder::open(blobs)?, changed: watch::Sender::new(0) })
+    pub fn with_db(db: Db, blobs: &Path, seal: Seal) -> Result<Self> {
+        let (blobs, changed) = (blob::Folder::open(blobs)?, watch::Sender::new(0));
+        Ok(Self { db, blobs, seal: Arc::new(seal), changed })
     }
 
     /// Wakes after every change made through this store. Changes made by another process on the

@@ -1,12 +1,14 @@
 //! Revisions: immutable, numbered, hashed.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 use tidegate_control_api::{Problem, Revision, RolloutNew};
 use tidegate_spec::Spec;
 use tidegate_sql::{Tx, from_row, params, statements};
 
 use crate::audit::{self, AuditNew};
-use crate::{Result, Store, StoreError, counter, micros_now, rollout, secret};
+use crate::{Result, Seal, Store, StoreError, counter, micros_now, rollout, secret};
 
 /// Revisions on one page.
 const PAGE_MAX: u32 = 200;
@@ -100,12 +102,14 @@ impl StoredRevision {
 impl Store {
     /// The newest revision.
     pub async fn revision_last(&self) -> Result<Option<StoredRevision>> {
-        self.db.read(async |tx| last(tx).await).await
+        let seal = Arc::clone(&self.seal);
+        self.db.read(async move |tx| last(tx, &seal).await).await
     }
 
     /// One revision.
     pub async fn revision(&self, revision: u64) -> Result<StoredRevision> {
-        self.db.read(async move |tx| find(tx, revision).await).await
+        let seal = Arc::clone(&self.seal);
+        self.db.read(async move |tx| find(tx, &seal, revision).await).await
     }
 
     /// Revisions older than `before` (0 for the newest), newest first.
@@ -129,10 +133,10 @@ impl Store {
 
     /// Makes a revision. The flag is false when the newest one is that spec already.
     pub async fn revision_put(&self, new: RevisionNew) -> Result<(Revision, bool)> {
-        let announce = self.announce();
+        let (announce, seal) = (self.announce(), Arc::clone(&self.seal));
         self.db
             .write(async move |tx| {
-                let made = put(tx, &new).await?;
+                let made = put(tx, &seal, &new).await?;
                 announce(tx);
                 Ok(made)
             })
@@ -140,11 +144,11 @@ impl Store {
     }
 }
 
-async fn put(tx: &mut Tx, new: &RevisionNew) -> Result<(Revision, bool)> {
+async fn put(tx: &mut Tx, seal: &Seal, new: &RevisionNew) -> Result<(Revision, bool)> {
     // Taking the number first locks the sequence: what is read below cannot change any more. When
     // no revision is made after all, the error or the reset below gives the number back.
     let revision = counter::advance(tx, counter::REVISION, 1).await?;
-    let before = last(tx).await?;
+    let before = last(tx, seal).await?;
     let current = before.as_ref().map(|last| last.info.revision);
     if new.expect.is_some_and(|expect| expect != current.unwrap_or(0)) {
         return Err(StoreError::Stale { current });
@@ -152,7 +156,7 @@ async fn put(tx: &mut Tx, new: &RevisionNew) -> Result<(Revision, bool)> {
     if !new.supersede {
         rollout::none_running(tx).await?;
     }
-    let filled = secret::materialise(tx, &new.spec).await?;
+    let filled = secret::materialise(tx, seal, &new.spec).await?;
     let hash = filled.hash();
     if let Some(before) = before.filter(|before| before.info.hash == hash) {
         counter::advance_back(tx, counter::REVISION).await?;
@@ -166,7 +170,7 @@ async fn put(tx: &mut Tx, new: &RevisionNew) -> Result<(Revision, bool)> {
         at: micros_now(),
         rollback_of: new.rollback_of,
     };
-    insert(tx, &info, &new.spec).await?;
+    insert(tx, seal, &info, &new.spec).await?;
     rollout::start(tx, revision, current, &new.rollout).await?;
     audit::append(tx, &entry(&info, current)).await?;
     Ok((info, true))
@@ -179,21 +183,26 @@ fn entry(info: &Revision, before: Option<u64>) -> AuditNew {
     }))
 }
 
-async fn insert(tx: &mut Tx, info: &Revision, spec: &Spec) -> Result<()> {
+async fn insert(tx: &mut Tx, seal: &Seal, info: &Revision, spec: &Spec) -> Result<()> {
     let text = tidegate_spec::canonical::json(&spec.to_json());
+    let text = seal.close_text(&place(info.revision), &text)?;
     let Revision { revision, hash, author, message, at, rollback_of } = info;
     let params = params![*revision, hash, author, message, *at, *rollback_of, text];
     tx.exec(&REVISION_ADD, params).await?;
     Ok(())
 }
 
-pub(crate) async fn last(tx: &mut Tx) -> Result<Option<StoredRevision>> {
-    tx.opt::<Full>(&REVISION_LAST, params![]).await?.map(Full::stored).transpose()
+pub(crate) async fn last(tx: &mut Tx, seal: &Seal) -> Result<Option<StoredRevision>> {
+    tx.opt::<Full>(&REVISION_LAST, params![]).await?.map(|row| row.stored(seal)).transpose()
 }
 
-pub(crate) async fn find(tx: &mut Tx, revision: u64) -> Result<StoredRevision> {
+pub(crate) async fn find(tx: &mut Tx, seal: &Seal, revision: u64) -> Result<StoredRevision> {
     let row = tx.opt::<Full>(&REVISION_FIND, params![revision]).await?;
-    row.ok_or_else(|| StoreError::NotFound(format!("revision {revision}")))?.stored()
+    row.ok_or_else(|| StoreError::NotFound(format!("revision {revision}")))?.stored(seal)
+}
+
+fn place(revision: u64) -> String {
+    format!("revision {revision}")
 }
 
 impl Row {
@@ -204,8 +213,9 @@ impl Row {
 }
 
 impl Full {
-    fn stored(self) -> Result<StoredRevision> {
+    fn stored(self, seal: &Seal) -> Result<StoredRevision> {
         let Self { revision, hash, author, message, at, rollback_of, spec } = self;
+        let spec = seal.open_text(&place(revision), &spec)?;
         let spec = serde_json::from_str(&spec)
             .map_err(|e| StoreError::corrupt(format!("revision {revision}"), e))?;
         Ok(StoredRevision {

@@ -1,6 +1,7 @@
 //! Keys of keysets: made here for `generate: true`, filled in for nodes, never shown to people.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,7 +10,7 @@ use tidegate_control_api::Problem;
 use tidegate_spec::{Secret, Spec};
 use tidegate_sql::{Tx, params, statements};
 
-use crate::{Result, Store, StoreError, micros_now};
+use crate::{Result, Seal, Store, StoreError, micros_now};
 
 /// What stands where a secret is when a person reads the spec. Sent back unchanged, it means "the
 /// secret that is there already". Valid base64url, so that the reader lets it through.
@@ -37,28 +38,37 @@ impl Store {
     }
 
     async fn secrets(&self) -> Result<Secrets> {
-        self.db.read(async |tx| secrets(tx).await).await
+        let seal = Arc::clone(&self.seal);
+        self.db.read(async move |tx| secrets(tx, &seal).await).await
     }
 }
 
 /// Makes what is missing for good, and gives the filled spec.
-pub(crate) async fn materialise(tx: &mut Tx, spec: &Spec) -> Result<Spec> {
+pub(crate) async fn materialise(tx: &mut Tx, seal: &Seal, spec: &Spec) -> Result<Spec> {
     for keyset in &spec.keysets {
         for key in keyset.keys.iter().filter(|key| key.generate) {
-            let made = random()?;
+            let made = seal.close(&place(&keyset.name, &key.id), &random()?)?;
             let at = micros_now();
             tx.exec(&SECRET_ADD, params![&keyset.name, &key.id, made, at]).await?;
         }
     }
-    let secrets = secrets(tx).await?;
+    let secrets = secrets(tx, seal).await?;
     let mut filled = spec.clone();
     fill(&mut filled, &secrets)?;
     Ok(filled)
 }
 
-async fn secrets(tx: &mut Tx) -> Result<Secrets> {
+async fn secrets(tx: &mut Tx, seal: &Seal) -> Result<Secrets> {
     let rows = tx.rows::<(String, String, Vec<u8>)>(&SECRETS_LIST, params![]).await?;
-    Ok(rows.into_iter().map(|(keyset, id, secret)| ((keyset, id), secret)).collect())
+    let open = |(keyset, id, sealed): (String, String, Vec<u8>)| {
+        let secret = seal.open(&place(&keyset, &id), &sealed)?;
+        Ok(((keyset, id), secret))
+    };
+    rows.into_iter().map(open).collect()
+}
+
+fn place(keyset: &str, key_id: &str) -> String {
+    format!("key {keyset:?} {key_id:?}")
 }
 
 fn fill(spec: &mut Spec, secrets: &Secrets) -> Result<()> {

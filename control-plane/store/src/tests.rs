@@ -5,7 +5,9 @@ use tidegate_control_api::{
 use tidegate_spec::Spec;
 use tidegate_sql::testing::{TestDb, engines, prepare_all};
 
-use crate::{AuditNew, OPTIONS, REDACTED, RevisionNew, RolloutStep, STATEMENTS, Store, StoreError};
+use crate::{
+    AuditNew, OPTIONS, REDACTED, RevisionNew, RolloutStep, STATEMENTS, Seal, Store, StoreError,
+};
 
 struct World {
     store: Store,
@@ -16,7 +18,8 @@ struct World {
 async fn worlds() -> Vec<World> {
     let wrap = |db: TestDb| {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::with_db(db.db.clone(), folder.path()).unwrap();
+        let store =
+            Store::with_db(db.db.clone(), folder.path(), Seal::new(&[7; 32]).unwrap()).unwrap();
         World { store, folder, db }
     };
     engines(&OPTIONS).await.into_iter().map(wrap).collect()
@@ -255,5 +258,36 @@ async fn a_blob_is_there_whole_or_not_at_all() {
         assert!(store.blob_path("../../etc/passwd").is_none());
         let left = std::fs::read_dir(folder.path()).unwrap().count();
         assert_eq!(left, 1, "no half upload stays");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_database_has_no_key_in_the_clear_and_another_seal_opens_nothing() {
+    let secret = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY";
+    for World { store, folder, db } in worlds().await {
+        put(&store, keyed(&format!("secret: {secret}"))).await;
+        let other =
+            Store::with_db(db.db.clone(), folder.path(), Seal::new(&[8; 32]).unwrap()).unwrap();
+        let refused = other.revision_last().await.unwrap_err();
+        assert!(refused.to_string().contains("sealed with another key"), "{refused}");
+        if let Some(path) = db.address.strip_prefix("sqlite:") {
+            let bytes = [path.to_owned(), format!("{path}-wal")].map(|p| std::fs::read(p).unwrap());
+            let text = String::from_utf8_lossy(&bytes.concat()).into_owned();
+            assert!(!text.contains(secret) && !text.contains("0123456789abcdef"));
+        }
+    }
+}
+
+#[test]
+fn a_sealed_value_opens_in_its_place_only_and_unchanged_only() {
+    let seal = Seal::new(&[1; 32]).unwrap();
+    let sealed = seal.close("here", b"secret").unwrap();
+    assert_eq!(seal.open("here", &sealed).unwrap(), b"secret");
+    assert!(seal.open("there", &sealed).is_err());
+    for at in 0..sealed.len() {
+        let mut changed = sealed.clone();
+        changed[at] ^= 1;
+        assert!(seal.open("here", &changed).is_err(), "{at}");
+        assert!(seal.open("here", &sealed[..at]).is_err(), "{at}");
     }
 }

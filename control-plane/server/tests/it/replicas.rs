@@ -24,6 +24,7 @@ async fn a_change_on_one_reaches_the_nodes_of_the_other() {
     let config = |name: &str| ServerConfig {
         db: Some(database.address.clone()),
         tokens: tokens.to_vec(),
+        seal_file: Some(folder.path().join("seal.key")),
         ..ServerConfig::new("127.0.0.1:0".parse().unwrap(), folder.path().join(name))
     };
     let (one, two) =
