@@ -1,9 +1,9 @@
 //! Purges: O(1) to issue whatever the number of objects, by generation numbers that are compared when an object is used.
 //!
 //! What is under one key is simply taken out. Every other purge raises the store's generation and leaves a mark with the
-//! new number. An object carries the generation at
-//! which its fetch began; a mark that is higher and fits takes it out. An object that has been compared
-//! with all marks remembers the generation up to which it has, so that between purges a hit compares one number.
+//! new number. An object carries the generation at which its fetch began; a mark that is higher and fits takes it
+//! out. An object that has been compared with all marks remembers the generation up to which it has, so that
+//! between purges a hit compares one number.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
