@@ -177,20 +177,19 @@ async fn until_stopped(args: &Args) -> Result<()> {
     let mut term = unix::signal(unix::SignalKind::terminate())?;
     let mut interrupt = unix::signal(unix::SignalKind::interrupt())?;
     let supervised = args.flag("supervised");
-    let parent = async {
-        if !supervised {
-            return std::future::pending().await;
-        }
-        let end = || {
+    let (ended, parent) = tokio::sync::oneshot::channel::<()>();
+    if supervised {
+        // A thread of its own: a runtime would wait for the read when it is dropped.
+        std::thread::spawn(move || {
             let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
-        };
-        let _ = tokio::task::spawn_blocking(end).await;
-    };
+            let _ = ended.send(());
+        });
+    }
     tokio::select! {
         _ = term.recv() => {}
         // Ctrl-C goes to the whole group; a supervised child waits for its parent's word.
         _ = interrupt.recv(), if !supervised => {}
-        () = parent => {}
+        _ = parent, if supervised => {}
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use std::{
 };
 
 use tokio::{
-    process::{Child, Command},
+    process::{Child, ChildStdin, Command},
     sync::watch,
 };
 
@@ -40,9 +40,11 @@ pub(crate) async fn supervise(program: Program, mut stop: watch::Receiver<bool>)
         let started = Instant::now();
         let ended = match spawn(&program) {
             Ok(mut child) => {
+                // Held here, because waiting for a child closes the input that is still in it.
+                let input = child.stdin.take();
                 tokio::select! {
                     status = child.wait() => status.map(|status| status.to_string()),
-                    _ = stop.changed() => return end(&mut child).await,
+                    _ = stop.changed() => return end(&mut child, input).await,
                 }
             }
             Err(error) => Err(error),
@@ -83,8 +85,8 @@ fn open_log(path: &Path) -> io::Result<File> {
 }
 
 /// Closing the child's standard input asks it to end; what does not obey is killed.
-async fn end(child: &mut Child) {
-    drop(child.stdin.take());
+async fn end(child: &mut Child, input: Option<ChildStdin>) {
+    drop(input);
     if tokio::time::timeout(Duration::from_millis(STOP_MS_MAX), child.wait()).await.is_err() {
         let _ = child.kill().await;
     }

@@ -46,7 +46,9 @@ fn a_spec_file_is_followed() {
     let data = TempDir::new().unwrap();
     let file = data.path().join("spec.yaml");
     let spec = |text: &str| {
-        format!("sites:\n  - name: a\n    hosts: [\"*\"]\n    routes:\n      - match: /\n        action: {{ respond: {{ body: \"{text}\" }} }}\n")
+        format!(
+            "sites:\n  - name: a\n    hosts: [\"*\"]\n    routes:\n      - match: /\n        action: {{ respond: {{ body: \"{text}\" }} }}\n"
+        )
     };
     std::fs::write(&file, spec("one")).unwrap();
     let listen = free_address();

@@ -107,10 +107,8 @@ fn every_crate_takes_the_workspace_lints_and_says_what_it_is() {
 fn the_request_chart_is_drawn_in_the_architecture() {
     let chart = read(&root().join("proxy/edge/src/request.rs"));
     let drawing = read(&root().join("ARCHITECTURE.md"));
-    let states: Vec<_> = chart
-        .lines()
-        .filter_map(|line| line.strip_prefix("//! - `")?.split('`').next())
-        .collect();
+    let states: Vec<_> =
+        chart.lines().filter_map(|line| line.strip_prefix("//! - `")?.split('`').next()).collect();
     assert!(states.len() >= 8, "the chart in request.rs lists its states as `//! - `State``");
     for state in states {
         assert!(drawing.contains(state), "ARCHITECTURE.md does not draw the state {state}");

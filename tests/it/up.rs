@@ -55,7 +55,7 @@ fn a_browser_plays_the_signed_stream_and_strangers_do_not() {
     });
     assert!(seconds > 1.0);
     // The same stream without a signature, and with one that is over.
-    let bare = get(world.edge, "/media/demo/live.m3u8");
+    let bare = get(world.edge, "/media/demo/live/master.m3u8");
     assert_eq!(bare.status, 403, "{}", bare.text());
     assert_eq!(bare.field("content-type"), Some("application/problem+json"));
     assert!(bare.text().contains("signature_missing"), "{}", bare.text());
@@ -68,7 +68,11 @@ fn watch(url: &str, data: &std::path::Path) -> f64 {
     let output = Command::new("chromium")
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"])
         .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
-        .args(["--autoplay-policy=no-user-gesture-required", "--timeout=9000", "--dump-dom"])
+        .args([
+            "--autoplay-policy=no-user-gesture-required",
+            "--virtual-time-budget=9000",
+            "--dump-dom",
+        ])
         .arg(format!("--user-data-dir={}", data.join("chromium").display()))
         .arg(url)
         .output()

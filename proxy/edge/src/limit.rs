@@ -1,5 +1,6 @@
 //! Fourth step: rate limits.
 
+use smallvec::SmallVec;
 use tidegate_limit::{CHARGES_MAX, Charge, Denied, Request, answer};
 use tidegate_telemetry::{Counter, Phase, Reason};
 
@@ -28,18 +29,12 @@ pub(crate) fn charge(verified: Verified<'_>) -> Result<Permitted<'_>, Stop<'_>> 
     };
     let snapshot = &cx.running.snapshot;
     let table = &cx.node.limit_table;
-    let mut charges: [Option<Charge<'_>>; CHARGES_MAX] = [None; CHARGES_MAX];
     let applying = route.limits.iter().filter_map(|index| {
-        let rule = &snapshot[*index];
+        let rule = snapshot[*index].tier(&request);
         let key = table.key(rule, &request)?;
         Some(Charge { rule, key, cost: rule.cost(&request) })
     });
-    let mut count = 0;
-    for (slot, charge) in charges.iter_mut().zip(applying) {
-        *slot = Some(charge);
-        count += 1;
-    }
-    let charges: Vec<Charge<'_>> = charges[..count].iter().flatten().copied().collect();
+    let charges: SmallVec<[Charge<'_>; CHARGES_MAX]> = applying.collect();
     match table.check(&charges, cx.now.mono_us) {
         Ok(permit) => {
             Counter::LimitAllowed.inc();

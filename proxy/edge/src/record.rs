@@ -1,5 +1,7 @@
 //! The last step of every request: its record.
 
+use std::borrow::Cow;
+
 use tidegate_http::{Head, Known};
 use tidegate_route::Match;
 use tidegate_telemetry::{AccessRecord, Phase, Reason};
@@ -48,7 +50,8 @@ pub(crate) fn in_turn(
     let node = received.cx.node;
     if node.access_log.is_on() {
         let duration_us = node.clock.now().mono_us.saturating_sub(received.cx.now.mono_us);
-        node.access_log.write(&record(received.cx, received.head, found, done, duration_us));
+        let path = without_tokens(received.head.path());
+        node.access_log.write(&record(received.cx, received.head, &path, found, done, duration_us));
     }
     batch.push(done.status, done.phase, done.reason, done.bytes_sent);
 }
@@ -56,7 +59,8 @@ pub(crate) fn in_turn(
 /// Records a request of the slow lane.
 pub(crate) fn of_slow_lane(cx: Context<'_>, head: &Head<'_>, found: Option<Match>, done: Done<'_>) {
     let duration_us = cx.node.clock.now().mono_us.saturating_sub(cx.now.mono_us);
-    let record = record(cx, head, found, done, duration_us);
+    let path = without_tokens(head.path());
+    let record = record(cx, head, &path, found, done, duration_us);
     record.count();
     cx.node.access_log.write(&record);
 }
@@ -86,6 +90,7 @@ pub(crate) fn of_refusal(
 fn record<'a>(
     cx: Context<'a>,
     head: &'a Head<'_>,
+    path: &'a str,
     found: Option<Match>,
     done: Done<'a>,
     duration_us: u64,
@@ -98,7 +103,7 @@ fn record<'a>(
         protocol: protocol(head.version()),
         scheme: head.scheme().as_str(),
         host: head.host(),
-        path: head.path(),
+        path,
         client: cx.client.ip(),
         bytes_sent: done.bytes_sent,
         bytes_received: 0,
@@ -113,5 +118,34 @@ fn record<'a>(
         plugin: done.plugin,
         user_agent: head.field(Known::UserAgent).unwrap_or(b""),
         referer: head.field(Known::Referer).unwrap_or(b""),
+    }
+}
+
+/// A value in a path segment of this length or more may be a token that is still good.
+const TOKEN_BYTES_MIN: usize = 20;
+
+/// The path with the values of `name=value` segments left out where they may be tokens: who reads a
+/// log must not be able to use what others paid for.
+fn without_tokens(path: &str) -> Cow<'_, str> {
+    if !path.contains('=') {
+        return Cow::Borrowed(path);
+    }
+    let masked = path.split('/').map(|segment| match segment.split_once('=') {
+        Some((name, value)) if value.len() >= TOKEN_BYTES_MIN => Cow::Owned(format!("{name}=*")),
+        _ => Cow::Borrowed(segment),
+    });
+    Cow::Owned(masked.collect::<Vec<_>>().join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_tokens;
+
+    #[test]
+    fn tokens_in_a_path_are_not_logged() {
+        let path = "/media/tg=tg1.demo.1795295584.pL21lZGlhL2RlbW8.WupR58qLnvPOWqH1/live.m3u8";
+        assert_eq!(without_tokens(path), "/media/tg=*/live.m3u8");
+        assert_eq!(without_tokens("/a/lang=en/b"), "/a/lang=en/b");
+        assert_eq!(without_tokens("/a/b"), "/a/b");
     }
 }

@@ -5,7 +5,7 @@ use std::{
     net::SocketAddr,
     path::Path,
     sync::{
-        Arc, OnceLock,
+        Arc, OnceLock, Weak,
         atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
     thread::JoinHandle,
@@ -19,9 +19,9 @@ use tidegate_route::links;
 use tidegate_snapshot::Problem;
 use tidegate_spec::Spec;
 use tidegate_store::Store;
-use tidegate_telemetry::{AccessLog, Gauge};
+use tidegate_telemetry::{AccessLog, Gauge, Samples, register_source};
 use tidegate_upstream::{Upstreams, UpstreamsConfig};
-use tidegate_wasm::HostConfig;
+use tidegate_wasm::{HostConfig, MetricValue};
 use tokio::{runtime::Runtime, sync::watch};
 
 use crate::{
@@ -193,6 +193,7 @@ fn node(config: &EdgeConfig) -> Result<Node, StartError> {
         dispatcher: calls.clone(),
         ..HostConfig::default()
     })?;
+    register_source(Box::new(PluginFigures(Arc::downgrade(&plugins))));
     let upstreams = Upstreams::new(UpstreamsConfig {
         workers: config.threads.max(1),
         clock: match &config.clock {
@@ -217,6 +218,28 @@ fn node(config: &EdgeConfig) -> Result<Node, StartError> {
         link_tables: LinkTables::new(limits),
         link_questions: SingleFlight::default(),
     })
+}
+
+/// The numbers of plugins and about plugins, for `/metrics`.
+struct PluginFigures(Weak<tidegate_wasm::Host>);
+
+impl tidegate_telemetry::Source for PluginFigures {
+    fn collect(&self, samples: &mut Samples) {
+        let Some(host) = self.0.upgrade() else { return };
+        for sample in host.metrics() {
+            let labels: Vec<_> =
+                sample.labels.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            let help = "Defined by a plugin, or about it.";
+            match sample.value {
+                MetricValue::Counter(n) => samples.counter(&sample.name, help, &labels, n as f64),
+                MetricValue::Gauge(n) => samples.gauge(&sample.name, help, &labels, n as f64),
+                MetricValue::Histogram { count, sum, .. } => {
+                    samples.counter(&format!("{}_count", sample.name), help, &labels, count as f64);
+                    samples.counter(&format!("{}_sum", sample.name), help, &labels, sum as f64);
+                }
+            }
+        }
+    }
 }
 
 async fn start_admin(
