@@ -110,7 +110,7 @@ impl<R: Rule> HttpContext for Stream<R> {
         self.decided = false;
         self.remembered.get_mut().clear();
         if self.running.rule.phases().body_bytes_max > 0 && !end_of_stream {
-            return Action::Pause;
+            return self.decide_head();
         }
         self.decide(0)
     }
@@ -139,19 +139,32 @@ impl<R: Rule> Stream<R> {
         Host { kept: &self.running.kept, remembered: &self.remembered, body }
     }
 
+    /// The head alone may be reason enough to refuse, and a host may never show the body.
+    fn decide_head(&mut self) -> Action {
+        let decision = self.running.rule.decide(&self.world(0));
+        if matches!(decision, Decision::Refuse(_)) {
+            self.decided = true;
+            return self.running.act(decision);
+        }
+        Action::Pause
+    }
+
     fn decide(&mut self, body: usize) -> Action {
         self.decided = true;
-        let running = &*self.running;
-        match running.rule.decide(&self.world(body)) {
-            Decision::Allow => Action::Continue,
-            decision if running.mode == Mode::Shadow => running.shadow(&decision),
-            Decision::Tag { name, value } => running.tag(&name, &value),
-            Decision::Refuse(refusal) => running.refuse(&refusal),
-        }
+        self.running.act(self.running.rule.decide(&self.world(body)))
     }
 }
 
 impl<R: Rule> Running<R> {
+    fn act(&self, decision: Decision) -> Action {
+        match decision {
+            Decision::Allow => Action::Continue,
+            decision if self.mode == Mode::Shadow => self.shadow(&decision),
+            Decision::Tag { name, value } => self.tag(&name, &value),
+            Decision::Refuse(refusal) => self.refuse(&refusal),
+        }
+    }
+
     fn shadow(&self, decision: &Decision) -> Action {
         let _ = hostcalls::increment_metric(self.shadowed, 1);
         let word = decision.word();

@@ -39,7 +39,8 @@ pub trait Rule: Sized + 'static {
         Phases::REQUEST
     }
 
-    /// Decides about a request.
+    /// Decides about a request. A rule that asked for the body decides twice: over the head alone,
+    /// when only a refusal counts, and again with the body; it must not count a request twice.
     fn decide(&self, world: &dyn World) -> Decision;
 
     /// Watches the response; cannot change it.
