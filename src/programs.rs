@@ -103,6 +103,13 @@ fn edge_config(args: &Args) -> Result<EdgeConfig> {
         }
         None => node.cache.memory,
     };
+    config.cache_disk_bytes = match args.get("cache-disk") {
+        Some(size) => {
+            parse_size(size).with_context(|| format!("--cache-disk {size}: write 10GiB"))?.0
+        }
+        None if file.is_some() => node.cache.disk,
+        None => 0,
+    };
     config.links_bytes = node.cache.links;
     config.drain = node.drain;
     config.access_log = access_log(args.get("access-log").unwrap_or(&node.access_log.path));

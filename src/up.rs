@@ -153,6 +153,7 @@ impl Places {
     fn adapt(&self, text: &str) -> String {
         text.replace("127.0.0.1:9080", &self.services.to_string())
             .replace("127.0.0.1:8080", &self.listen.to_string())
+            .replace("127.0.0.1:8081", &self.admin.to_string())
     }
 
     fn logs(&self) -> PathBuf {

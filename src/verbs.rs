@@ -72,6 +72,7 @@ pub(crate) const VERBS: &[Verb] = &[
                     "",
                     "bytes of the cache in memory, such as 512MiB [256MiB]",
                 ),
+                opt("cache-disk", "SIZE", "", "bytes of the cache on disk, such as 10GiB [none]"),
                 opt("threads", "N", "", "worker threads; one a core by default"),
                 opt(
                     "access-log",

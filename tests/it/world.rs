@@ -219,6 +219,7 @@ impl World {
         let text = text
             .replace("127.0.0.1:9080", &self.services.to_string())
             .replace("127.0.0.1:8080", &self.edge.to_string())
+            .replace("127.0.0.1:8081", &self.admin.to_string())
             .replace("../../plugins", &plugins);
         let path = self.data.path().join(name);
         std::fs::write(&path, change(text)).unwrap();

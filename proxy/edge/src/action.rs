@@ -3,10 +3,10 @@
 
 use std::borrow::Cow;
 
-use tidegate_cache::Key;
+use tidegate_cache::{Key, Reason as Why};
 use tidegate_route::{
     Template,
-    links::{Lookup, Record, Ticket},
+    links::{Lookup, Ticket},
     redirect::with_query,
 };
 use tidegate_snapshot::{Action, LinkDomainIndex};
@@ -14,14 +14,10 @@ use tidegate_telemetry::{Counter, Phase, Reason};
 
 use crate::{
     answer::{Answer, Local, Redirect},
+    lookup::Fetch,
     request::{Admitted, Keyed, Stop, Work},
     view::View,
 };
-
-/// Header lines of every short-link answer: it is not to be stored, because links change, and it
-/// is not to be indexed.
-pub(crate) const LINK_LINES: &[u8] =
-    b"Cache-Control: private, max-age=0, no-store\r\nX-Robots-Tag: noindex\r\nReferrer-Policy: unsafe-url\r\n";
 
 /// A short link that the links service must be asked for.
 #[derive(Debug)]
@@ -65,7 +61,7 @@ fn redirect<'r>(
     to.render(admitted.path(), &admitted.found().params, &mut location);
     let query = admitted.query().filter(|_| keep_query);
     let location = with_query(Cow::Owned(location), query);
-    Redirect { status, location, lines: b"", phase: Phase::Redirect }
+    Redirect { status, location, phase: Phase::Redirect }
 }
 
 fn link(admitted: Admitted<'_>, index: LinkDomainIndex) -> Stop<'_> {
@@ -73,11 +69,16 @@ fn link(admitted: Admitted<'_>, index: LinkDomainIndex) -> Stop<'_> {
     let domain = &cx.running.snapshot[index];
     let found = admitted.found();
     let code = found.params.last(admitted.path());
+    // A preview (`code+`), a password, a change: the links service answers itself.
+    if code.ends_with('+') || !matches!(admitted.received().method(), "GET" | "HEAD") {
+        let pass = Work::Fetch(None, Fetch::Pass(Why::Disabled));
+        return Stop::Detach(Box::new(admitted.detach(pass)));
+    }
     let code = if domain.ignore_case { Cow::Owned(code.to_ascii_lowercase()) } else { code.into() };
     match cx.running.link_table(index).lookup(&domain.domain, &code, cx.now.mono_us) {
         Lookup::Redirect(record) => {
             Counter::LinkHits.inc();
-            stop(admitted, redirect_to(&record))
+            stop(admitted, Answer::Link(record))
         }
         Lookup::Unknown => {
             Counter::LinkFiltered.inc();
@@ -88,16 +89,6 @@ fn link(admitted: Admitted<'_>, index: LinkDomainIndex) -> Stop<'_> {
             Stop::Detach(Box::new(admitted.detach(Work::Link(ask))))
         }
     }
-}
-
-/// The answer of a link that is known.
-pub(crate) fn redirect_to<'r>(record: &Record) -> Answer<'r> {
-    Answer::Redirect(Redirect {
-        status: record.status(),
-        location: Cow::Owned(record.location().to_owned()),
-        lines: LINK_LINES,
-        phase: Phase::Link,
-    })
 }
 
 /// 404 for a code that does not exist.

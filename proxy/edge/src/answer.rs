@@ -7,7 +7,7 @@ use tidegate_http::{
     FieldList, Fields, Head, Method, ResponseHead, Version, problem, reason_phrase,
     write_status_line,
 };
-use tidegate_route::Match;
+use tidegate_route::{Match, links::Record};
 use tidegate_telemetry::{Phase, Reason};
 use tidegate_upstream::ResponseFraming;
 
@@ -22,16 +22,22 @@ use crate::{
 /// An answer that needs nothing more.
 pub(crate) enum Answer<'r> {
     Redirect(Redirect<'r>),
+    /// A short link that is known.
+    Link(Record),
     Local(Local),
 }
 
-/// A redirect: status, target, and header lines that are ready for the wire.
+/// A redirect by rule.
 pub(crate) struct Redirect<'r> {
     pub(crate) status: u16,
     pub(crate) location: Cow<'r, str>,
-    pub(crate) lines: &'static [u8],
     pub(crate) phase: Phase,
 }
+
+/// Header lines of every short-link answer: it is not to be stored, because links change, and not
+/// to be indexed.
+const LINK_LINES: &[u8] = b"Cache-Control: private, max-age=0, no-store\r\n\
+    X-Robots-Tag: noindex\r\nReferrer-Policy: unsafe-url\r\n";
 
 /// A whole small response.
 #[derive(Clone, Debug)]
@@ -72,6 +78,26 @@ impl Local {
         self
     }
 
+    /// A redirect or a short link as a whole response; the fast lane writes it in pieces.
+    pub(crate) fn of(answer: Answer<'_>) -> Self {
+        match answer {
+            Answer::Local(local) => local,
+            Answer::Redirect(Redirect { status, location, phase }) => {
+                Self::new(phase, status, "", Bytes::new()).with("Location", location.as_bytes())
+            }
+            Answer::Link(record) => {
+                let mut local = Self::new(Phase::Link, record.status(), "", Bytes::new())
+                    .with("Location", record.location());
+                if let Some(lines) = FieldList::from_wire(LINK_LINES) {
+                    for line in lines.iter() {
+                        local.head.fields.push(line.name, line.value);
+                    }
+                }
+                local
+            }
+        }
+    }
+
     pub(crate) fn with(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.head.fields.set(name, value);
         self
@@ -89,7 +115,13 @@ pub(crate) fn write(
 ) {
     let before = turn.out.len();
     let done = match answer {
-        Answer::Redirect(redirect) => write_redirect(turn, received.head, &redirect),
+        Answer::Redirect(Redirect { status, location, phase }) => {
+            write_redirect(turn, received.head, status, location.as_bytes(), b"", phase)
+        }
+        Answer::Link(record) => {
+            let (status, location) = (record.status(), record.location().as_bytes());
+            write_redirect(turn, received.head, status, location, LINK_LINES, Phase::Link)
+        }
         Answer::Local(mut local) => {
             dress(received, found, &mut local.head.fields);
             write_local(turn, received.head, &local)
@@ -108,17 +140,25 @@ pub(crate) fn dress(received: &Received<'_>, found: Option<Match>, fields: &mut 
     }
 }
 
-fn write_redirect<'d>(turn: &mut Turn<'_>, head: &Head<'_>, redirect: &Redirect<'_>) -> Done<'d> {
+fn write_redirect<'d>(
+    turn: &mut Turn<'_>,
+    head: &Head<'_>,
+    status: u16,
+    location: &[u8],
+    lines: &[u8],
+    phase: Phase,
+) -> Done<'d> {
+    let keep_alive = !turn.closing && head.keep_alive() && body_is_over(head);
     let out = turn.out.head();
-    write_status_line(redirect.status, out);
+    write_status_line(status, out);
     out.extend_from_slice(b"Location: ");
-    out.extend_from_slice(redirect.location.as_bytes());
+    out.extend_from_slice(location);
     out.extend_from_slice(b"\r\nContent-Length: 0\r\n");
-    out.extend_from_slice(redirect.lines);
+    out.extend_from_slice(lines);
     date::write(out);
-    write_connection(!turn.closing && head.keep_alive(), is_http10(head), out);
+    write_connection(keep_alive, is_http10(head), out);
     out.extend_from_slice(b"\r\n");
-    Done { status: redirect.status, phase: redirect.phase, ..Done::default() }
+    Done { status, phase, ..Done::default() }
 }
 
 fn write_local<'d>(turn: &mut Turn<'_>, head: &Head<'_>, local: &Local) -> Done<'d> {

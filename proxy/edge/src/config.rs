@@ -25,6 +25,8 @@ pub struct EdgeConfig {
     pub data: PathBuf,
     /// Bytes of the cache in memory.
     pub cache_memory_bytes: u64,
+    /// Bytes of the cache on disk, in the data folder; 0 for none.
+    pub cache_disk_bytes: u64,
     /// Bytes of the hot map of short links.
     pub links_bytes: u64,
     /// Keys that the limit table has room for; 48 bytes each.
@@ -74,6 +76,7 @@ impl EdgeConfig {
             threads: 1,
             data: data.into(),
             cache_memory_bytes: CACHE_MEMORY_BYTES,
+            cache_disk_bytes: 0,
             links_bytes: LINKS_BYTES,
             limit_keys: LIMIT_KEYS,
             head_limits: HeadLimits::default(),

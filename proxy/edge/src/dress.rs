@@ -38,6 +38,9 @@ pub(crate) struct Dressed<L> {
     /// A plugin replaced the response: what still comes from upstream is dropped.
     replaced: bool,
     pub(crate) status: u16,
+    /// The upstream's head, kept where it says what a request invalidates.
+    pub(crate) upstream_head: Option<ResponseHead>,
+    keep_head: bool,
 }
 
 // === impl Dress ===
@@ -95,8 +98,8 @@ impl Dress {
 // === impl Dressed ===
 
 impl<L: Lane> Dressed<L> {
-    pub(crate) fn new(lane: L, dress: Dress) -> Self {
-        Self { lane, dress, replaced: false, status: 0 }
+    pub(crate) fn new(lane: L, dress: Dress, keep_head: bool) -> Self {
+        Self { lane, dress, replaced: false, status: 0, upstream_head: None, keep_head }
     }
 }
 
@@ -122,6 +125,7 @@ impl<L: Lane> Downstream for Dressed<L> {
         mut head: ResponseHead,
         framing: ResponseFraming,
     ) -> Result<(), DownstreamGone> {
+        self.upstream_head = self.keep_head.then(|| head.clone());
         let end_of_stream =
             matches!(framing, ResponseFraming::Empty { .. } | ResponseFraming::Length(0));
         let body = self.dress.apply(&mut head, end_of_stream);

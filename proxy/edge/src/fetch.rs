@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tidegate_cache::{
-    CacheStatus, Evaluation, Forward, Invalidation, Key, Precondition, RangePlan, Reason as Why,
-    RequestDirectives, Verdict, evaluate, invalidations, preconditions, range_plan,
-    validation_fields,
+    Asked, CacheStatus, Evaluation, Forward, HeadFreshening, Invalidation, Key, Precondition,
+    RangePlan, Reason as Why, RequestDirectives, Verdict, evaluate, freshen, head_freshening,
+    invalidations, preconditions, range_plan, validation_fields,
 };
 use tidegate_http::{FieldList, Method, ResponseHead};
 use tidegate_snapshot::Action;
@@ -45,13 +45,14 @@ pub(crate) async fn fetch<L: Lane>(
     lane: L,
 ) -> (L, Ended) {
     let is_head = admitted.received().head.method() == Method::Head;
-    let Some(key) = key else { return pass(slow, admitted, Why::Disabled, lane).await };
+    let Some(key) = key else { return pass(slow, admitted, Why::Disabled, None, lane).await };
     match work {
         Fetch::Unsatisfied => respond(admitted, rescue::not_cached(), lane).await,
-        Fetch::Pass(why) => pass(slow, admitted, why, lane).await,
-        // The answer to HEAD fills nothing.
-        Fetch::Miss(why) | Fetch::Validate(_, why) if is_head => {
-            pass(slow, admitted, why, lane).await
+        Fetch::Pass(why) => pass(slow, admitted, why, None, lane).await,
+        // The answer to HEAD fills nothing, but it may freshen what is there.
+        Fetch::Miss(why) if is_head => pass(slow, admitted, why, None, lane).await,
+        Fetch::Validate(stale, why) if is_head => {
+            pass(slow, admitted, why, Some(stale), lane).await
         }
         Fetch::Miss(why) => through_cache(slow, admitted, key, None, why, lane).await,
         Fetch::Validate(stale, why) => {
@@ -69,6 +70,7 @@ pub(crate) async fn pass<L: Lane>(
     slow: &Slow<'_>,
     admitted: Admitted<'_>,
     why: Why,
+    head_of: Option<Arc<Object>>,
     lane: L,
 ) -> (L, Ended) {
     let Some(outbound) = outbound::build(&admitted, Purpose::Pass) else {
@@ -86,13 +88,16 @@ pub(crate) async fn pass<L: Lane>(
     let unsafe_url = unsafe_url(&admitted);
     let (admitted, dress) = dress(slow, admitted, &status);
     let node = &slow.edge.node;
-    let dressed = Dressed::new(lane, dress);
+    let dressed = Dressed::new(lane, dress, unsafe_url.is_some() || head_of.is_some());
     let (dressed, outcome) = node.upstreams.exchange(&group, outbound, dressed).await;
-    let Dressed { lane, dress, status, .. } = dressed;
+    let Dressed { lane, dress, status, upstream_head, .. } = dressed;
     match outcome {
         Outcome::Delivered(delivery) => {
-            if let Some((method, url)) = unsafe_url {
-                invalidate(slow, &method, &url, &ResponseHead::new(delivery.status));
+            if let (Some((method, url)), Some(head)) = (&unsafe_url, &upstream_head) {
+                invalidate(slow, method, url, head);
+            }
+            if let (Some(object), Some(head)) = (&head_of, &upstream_head) {
+                freshen_by_head(slow, &admitted, object, head);
             }
             dress.finish();
             release(admitted);
@@ -117,6 +122,16 @@ async fn through_cache<L: Lane>(
     mut why: Why,
     lane: L,
 ) -> (L, Ended) {
+    if stale.is_none()
+        && let Some(object) = recall(slow, &admitted, key).await
+    {
+        let evaluation = evaluation(&admitted, &object);
+        if matches!(evaluation.verdict, Verdict::Serve | Verdict::ServeAndValidate) {
+            return serve_hit(slow, Hit { admitted, object, evaluation }, lane).await;
+        }
+        why = evaluation.reason;
+        stale = Some(object);
+    }
     for attempt in 1..=FLIGHTS_MAX {
         let alone = attempt == FLIGHTS_MAX;
         let (mut reader, slot) = match begin(slow, &admitted, key, stale.as_ref(), alone) {
@@ -146,7 +161,13 @@ async fn through_cache<L: Lane>(
             }
         }
     }
-    pass(slow, admitted, Why::HitForMiss, lane).await
+    pass(slow, admitted, Why::HitForMiss, None, lane).await
+}
+
+/// Looks in the tier on disk, where there is one.
+async fn recall(slow: &Slow<'_>, admitted: &Admitted<'_>, key: Key) -> Option<Arc<Object>> {
+    let fields = admitted.received().head.to_field_list();
+    slow.edge.node.store.recall(&key, &fields).await
 }
 
 /// How a flight began.
@@ -261,6 +282,10 @@ async fn serve_stream<L: Lane>(
         detail: arriving.plan.is_none().then_some(arriving.reason),
         ..CacheStatus::default()
     };
+    if let Some(plan) = arriving.plan.as_ref().filter(|_| !reader.is_leader()) {
+        let now_ms = slow.edge.node.clock.now().unix_us / 1000;
+        head.fields.set("Age", plan.meta.age_s(now_ms).to_string());
+    }
     let (admitted, mut dress) = dress(slow, admitted, &status);
     let replaced = dress.apply(&mut head, !with_body);
     let status = head.status;
@@ -447,6 +472,36 @@ fn invalidate(slow: &Slow<'_>, method: &str, url: &str, response: &ResponseHead)
             Invalidation::Group(tag) => Purge::Tag(tag),
         };
         slow.edge.node.store.purge(&purge, PurgeKind::Hard);
+    }
+}
+
+/// What an answer to HEAD says about the stored answer to GET (RFC 9111 section 4.3.5).
+fn freshen_by_head(
+    slow: &Slow<'_>,
+    admitted: &Admitted<'_>,
+    object: &Arc<Object>,
+    response: &ResponseHead,
+) {
+    let store = &slow.edge.node.store;
+    let now_ms = slow.edge.node.clock.now().unix_us / 1000;
+    match head_freshening(object.meta(), object.fields(), response) {
+        HeadFreshening::Nothing => {}
+        HeadFreshening::Invalidate => store.expire(object.key(), now_ms),
+        HeadFreshening::Update => {
+            let Some(policy) = &admitted.route().cache else { return };
+            let received = admitted.received();
+            let asked = Asked {
+                method: Method::Get,
+                fields: received.fields(),
+                origin: "",
+                request_ms: received.cx.now.unix_us / 1000,
+            };
+            let stored = (object.meta(), object.fields());
+            let (fields, plan) = freshen(policy, &asked, stored, &response.fields, now_ms);
+            if let Ok(plan) = plan {
+                store.renew(object, plan.meta, fields);
+            }
+        }
     }
 }
 

@@ -160,7 +160,8 @@ impl Hit<'_> {
     }
 
     fn status(&self) -> CacheStatus {
-        CacheStatus { hit: true, ..CacheStatus::default() }
+        let ttl_s = Some(self.evaluation.fresh_for_ms.div_euclid(1000));
+        CacheStatus { hit: true, ttl_s, ..CacheStatus::default() }
     }
 }
 

@@ -10,14 +10,15 @@ use tidegate_telemetry::Counter;
 use tidegate_upstream::{Fault, Outbound, Outcome};
 
 use crate::{
-    action::{LinkAsk, redirect_to, unknown},
+    action::{LinkAsk, unknown},
+    answer::{Answer, Local},
     clock::Now,
     collect::Collect,
     fetch,
     lane::Lane,
     request::Admitted,
     rescue,
-    slow::{Ended, Slow, respond, whole},
+    slow::{Ended, Slow, respond},
 };
 
 /// The largest answer of the links service that is read.
@@ -66,13 +67,13 @@ pub(crate) async fn answer<L: Lane>(
     match resolution {
         Resolution::Redirect(record) => {
             table.learn(ask.ticket, record.clone(), now_us);
-            respond(admitted, whole(redirect_to(&record)), lane).await
+            respond(admitted, Local::of(Answer::Link(record)), lane).await
         }
         Resolution::Unknown => {
             table.missed(ask.ticket, &domain.domain, &ask.code, now_us);
             respond(admitted, unknown(), lane).await
         }
-        Resolution::Visit => fetch::pass(slow, admitted, Why::Disabled, lane).await,
+        Resolution::Visit => fetch::pass(slow, admitted, Why::Disabled, None, lane).await,
         Resolution::Failed(fault) => respond(admitted, rescue::upstream(&fault), lane).await,
     }
 }

@@ -112,6 +112,8 @@ fn strip_cookies(fields: &mut FieldList, names: &[impl AsRef<str>]) {
 fn introduce(fields: &mut FieldList, admitted: &Admitted<'_>) {
     let received = admitted.received();
     let https = received.head.scheme() == Scheme::Https;
+    // What only an edge may say.
+    fields.remove("x-client-country");
     fields.set("X-Forwarded-For", received.cx.client.ip().to_string());
     fields.set("X-Forwarded-Proto", if https { "https" } else { "http" });
     fields.add("Via", format!("1.1 {CACHE_NAME}"));

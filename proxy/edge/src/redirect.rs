@@ -23,7 +23,6 @@ pub(crate) fn check(received: Received<'_>) -> Result<Received<'_>, Stop<'_>> {
             let redirect = Redirect {
                 status: target.status,
                 location: target.location,
-                lines: b"",
                 phase: Phase::Redirect,
             };
             Err(received.stop(None, Answer::Redirect(redirect)))

@@ -95,7 +95,7 @@ async fn resume<'r, L: Lane>(slow: &Slow<'_>, mut admitted: Admitted<'r>, lane: 
                 fetch::fetch(slow, keyed.admitted, keyed.key, work, lane).await
             }
             Err(Stop::Answer(received, found, answer)) => {
-                let local = whole(*answer);
+                let local = Local::of(*answer);
                 send(&received, found, local, lane).await
             }
             Err(Stop::Detach(detached)) => {
@@ -138,26 +138,10 @@ async fn again<L: Lane>(
 /// Sends an answer made here, with the plugins' last words and the route's header policy.
 pub(crate) async fn respond<L: Lane>(admitted: Admitted<'_>, local: Local, lane: L) -> (L, Ended) {
     match action::stop(admitted, Answer::Local(local)) {
-        Stop::Answer(received, found, answer) => send(&received, found, whole(*answer), lane).await,
-        Stop::Detach(_) => (lane, Ended::fault(Reason::Internal)),
-    }
-}
-
-/// A redirect as a whole response; the fast lane writes it in pieces.
-pub(crate) fn whole(answer: Answer<'_>) -> Local {
-    match answer {
-        Answer::Local(local) => local,
-        Answer::Redirect(redirect) => {
-            let mut local = Local::new(redirect.phase, redirect.status, "", Bytes::new())
-                .with("Location", redirect.location.as_bytes());
-            for line in redirect.lines.split(|&b| b == b'\n').filter(|line| !line.is_empty()) {
-                let mut parts = line.splitn(2, |&b| b == b':');
-                if let (Some(name), Some(value)) = (parts.next(), parts.next()) {
-                    local.head.fields.set(name, value.trim_ascii());
-                }
-            }
-            local
+        Stop::Answer(received, found, answer) => {
+            send(&received, found, Local::of(*answer), lane).await
         }
+        Stop::Detach(_) => (lane, Ended::fault(Reason::Internal)),
     }
 }
 

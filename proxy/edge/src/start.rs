@@ -18,7 +18,7 @@ use tidegate_limit::{Secret, Table as LimitTable};
 use tidegate_route::links;
 use tidegate_snapshot::Problem;
 use tidegate_spec::Spec;
-use tidegate_store::Store;
+use tidegate_store::{DiskConfig, DiskTier, Store};
 use tidegate_telemetry::{AccessLog, Gauge, Samples, register_source};
 use tidegate_upstream::{Upstreams, UpstreamsConfig};
 use tidegate_wasm::{HostConfig, MetricValue};
@@ -204,13 +204,12 @@ fn node(config: &EdgeConfig) -> Result<Node, StartError> {
     });
     calls.through(upstreams.clone());
     let limits = links::Limits { hot_bytes_max: config.links_bytes, ..links::Limits::default() };
-    let seed = KeySeed::new(random()?);
     Ok(Node {
         name: config.name.clone(),
         clock: config.clock.clone(),
         head_limits: config.head_limits,
         running: ArcSwap::from_pointee(Running::empty().map_err(StartError::Problems)?),
-        store: Store::new(tidegate_store::Config::new(config.cache_memory_bytes, seed)),
+        store: store(config)?,
         limit_table: LimitTable::new(config.limit_keys, Secret::new(random()?)),
         upstreams,
         plugins,
@@ -218,6 +217,26 @@ fn node(config: &EdgeConfig) -> Result<Node, StartError> {
         link_tables: LinkTables::new(limits),
         link_questions: SingleFlight::default(),
     })
+}
+
+/// The cache: in memory, and behind it on disk where the node has room for one. A disk that cannot
+/// be used is said and done without.
+fn store(config: &EdgeConfig) -> Result<Store, StartError> {
+    let memory = config.cache_memory_bytes;
+    if config.cache_disk_bytes > 0 {
+        let folder = config.data.join("cache");
+        match DiskTier::open(&DiskConfig::new(&folder, config.cache_disk_bytes)) {
+            Ok(tier) => {
+                let tier = Arc::new(tier);
+                let settings = tidegate_store::Config::new(memory, tier.seed());
+                return Ok(Store::with_tier(settings, Some(tier)));
+            }
+            Err(error) => {
+                tracing::error!(folder = %folder.display(), %error, "the cache on disk is off");
+            }
+        }
+    }
+    Ok(Store::new(tidegate_store::Config::new(memory, KeySeed::new(random()?))))
 }
 
 /// The numbers of plugins and about plugins, for `/metrics`.
