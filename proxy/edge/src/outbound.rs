@@ -59,8 +59,19 @@ pub(crate) fn build(admitted: &Admitted<'_>, purpose: Purpose) -> Option<Outboun
         framing: if purpose == Purpose::Fill { Framing::Empty } else { head.body() },
         upgrade: upgrade.filter(|_| purpose == Purpose::Pass),
         wants_trailers,
-        hash_key: None,
+        hash_key: hash_key(admitted),
+        first_byte_timeout: admitted.route().timeout,
     })
+}
+
+/// Groups that choose by hash get the requests for one directory at the same server: a title's
+/// segments lie together.
+fn hash_key(admitted: &Admitted<'_>) -> Option<u64> {
+    let path = admitted.path();
+    let folder = &path[..=path.rfind('/').unwrap_or(0)];
+    let mut hasher = std::hash::DefaultHasher::new();
+    std::hash::Hash::hash(&(admitted.received().head.host(), folder), &mut hasher);
+    Some(std::hash::Hasher::finish(&hasher))
 }
 
 fn host(admitted: &Admitted<'_>) -> Bytes {

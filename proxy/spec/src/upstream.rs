@@ -55,7 +55,7 @@ words! {
         RoundRobin = "round_robin",
         /// The less busy of two picked at random.
         LeastRequests = "least_requests",
-        /// The same server for the same path, with bounded load.
+        /// The same server for the same host and directory, with bounded load.
         ConsistentHash = "consistent_hash",
     }
 }

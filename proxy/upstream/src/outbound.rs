@@ -1,5 +1,7 @@
 //! The request as it goes to the origin.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use tidegate_http::{FieldList, Framing};
 
@@ -26,6 +28,8 @@ pub struct Outbound {
     pub wants_trailers: bool,
     /// A key for groups that choose by hash, for instance of the path's directory.
     pub hash_key: Option<u64>,
+    /// How long the response head may take, when that is less than what the group allows.
+    pub first_byte_timeout: Option<Duration>,
 }
 
 impl Outbound {
@@ -41,6 +45,7 @@ impl Outbound {
             upgrade: None,
             wants_trailers: false,
             hash_key: None,
+            first_byte_timeout: None,
         }
     }
 }

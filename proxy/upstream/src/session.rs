@@ -226,11 +226,15 @@ impl<D: Downstream> ClientSide<D> {
     /// connection's own read timeout allows. The wait begins anew with every piece.
     fn stall_after(&self) -> Option<Duration> {
         let timeouts = &self.plan.group.config().timeouts;
-        if timeouts.between_bytes == timeouts.first_byte || self.upgrade != Upgrade::No {
+        let own = self.plan.outbound.first_byte_timeout;
+        if self.upgrade != Upgrade::No
+            || own.is_none() && timeouts.between_bytes == timeouts.first_byte
+        {
             return None;
         }
         let head_read = self.plan.progress().head_read;
-        let limit = if head_read { timeouts.between_bytes } else { timeouts.first_byte };
+        let first_byte = own.map_or(timeouts.first_byte, |own| own.min(timeouts.first_byte));
+        let limit = if head_read { timeouts.between_bytes } else { first_byte };
         (limit < timeouts.between_bytes.max(timeouts.first_byte)).then_some(limit)
     }
 }
