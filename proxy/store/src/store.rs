@@ -134,11 +134,7 @@ impl Store {
 
     /// The same from the slower tier, after a [`lookup`](Self::lookup) in vain. What is found is in RAM afterwards. At
     /// once `None` without such a tier.
-    pub async fn recall(
-        &self,
-        key: &Key,
-        request: &(dyn Fields + Sync),
-    ) -> Option<Arc<Object>> {
+    pub async fn recall(&self, key: &Key, request: &(dyn Fields + Sync)) -> Option<Arc<Object>> {
         let tier = self.0.tier.as_ref()?;
         let purges = self.0.flights.shard(*key).purges;
         let objects = tier.recall(*key).await;
