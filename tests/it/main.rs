@@ -1,5 +1,7 @@
 //! Tests of the whole: the rules of the code base, and `tidegate` as its users run it.
 
+#![expect(clippy::unwrap_used, reason = "a test stops where it cannot go on")]
+
 mod alone;
 mod tidy;
 mod up;

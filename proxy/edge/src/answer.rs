@@ -133,10 +133,9 @@ pub(crate) fn write(
 
 /// The route's response fields for answers that have no other chance to get them.
 pub(crate) fn dress(received: &Received<'_>, found: Option<Match>, fields: &mut FieldList) {
-    if let Some(found) = found {
-        if let Some(policy) = &received.cx.running.snapshot.route(found.route).headers {
-            policy.response.apply(fields);
-        }
+    let Some(found) = found else { return };
+    if let Some(policy) = &received.cx.running.snapshot.route(found.route).headers {
+        policy.response.apply(fields);
     }
 }
 
