@@ -101,7 +101,7 @@ fn limits_and_plugins_of_the_demo() {
     assert_eq!(refused.status, 403, "{}\n{}", refused.text(), world.logs());
     assert_eq!(get(world.edge, "/hello").text(), "hello from the edge\n");
     let metrics = get(world.admin, "/metrics").text();
-    let counted = metrics.lines().find(|line| line.contains("bad_bot_refused"));
+    let counted = metrics.lines().find(|line| line.starts_with("tidegate_plugin_bad_bot_refused"));
     assert!(counted.is_some_and(|line| line.ends_with(" 1")), "{counted:?}");
 }
 
@@ -123,9 +123,11 @@ fn changes_reach_the_edge_and_broken_files_change_nothing() {
     assert!(said.contains("limits[0]") && said.contains("line"), "{said}");
     assert_eq!(get(world.edge, "/hello").text(), "changed\n");
 
-    let status = world.verb(&["status"]);
-    let table = String::from_utf8_lossy(&status.stdout).into_owned();
-    assert!(table.contains("edge") && table.contains("healthy"), "{table}");
+    wait_for("every node to be healthy", || {
+        let status = world.verb(&["status"]);
+        let table = String::from_utf8_lossy(&status.stdout).into_owned();
+        (status.status.success() && table.matches("healthy").count() == 2).then_some(())
+    });
 }
 
 #[test]

@@ -57,7 +57,7 @@ pub(crate) const ACCESS: &[(Method, &str, Option<Permission>)] = {
         (Method::GET, paths::BLOB, Some(P::BlobRead)),
         (Method::HEAD, paths::BLOB, Some(P::BlobRead)),
         (Method::PUT, paths::BLOB, Some(P::BlobWrite)),
-        (Method::GET, paths::TABLE, Some(P::TableWrite)),
+        (Method::GET, paths::TABLE, Some(P::Watch)),
         (Method::POST, paths::TABLE_OPS, Some(P::TableWrite)),
         (Method::PUT, paths::TABLE_BASE, Some(P::TableWrite)),
         (Method::POST, paths::PURGES, Some(P::Purge)),

@@ -24,7 +24,8 @@ use crate::{
 pub(crate) struct LinkAsk {
     pub(crate) domain: LinkDomainIndex,
     pub(crate) code: String,
-    pub(crate) ticket: Ticket,
+    /// None when the filter does not know the code: the table must be proved complete first.
+    pub(crate) ticket: Option<Ticket>,
 }
 
 /// Answers, or computes the cache key for what is to be fetched.
@@ -75,20 +76,24 @@ fn link(admitted: Admitted<'_>, index: LinkDomainIndex) -> Stop<'_> {
         return Stop::Detach(Box::new(admitted.detach(pass)));
     }
     let code = if domain.ignore_case { Cow::Owned(code.to_ascii_lowercase()) } else { code.into() };
-    match cx.running.link_table(index).lookup(&domain.domain, &code, cx.now.mono_us) {
+    match cx.running.link_table(index).table.lookup(&domain.domain, &code, cx.now.mono_us) {
         Lookup::Redirect(record) => {
             Counter::LinkHits.inc();
             stop(admitted, Answer::Link(record))
         }
-        Lookup::Unknown => {
-            Counter::LinkFiltered.inc();
-            stop(admitted, Answer::Local(unknown()))
-        }
-        Lookup::Ask(ticket) => {
-            let ask = LinkAsk { domain: index, code: code.into_owned(), ticket };
-            Stop::Detach(Box::new(admitted.detach(Work::Link(ask))))
-        }
+        Lookup::Unknown => ask(admitted, index, code.into_owned(), None),
+        Lookup::Ask(ticket) => ask(admitted, index, code.into_owned(), Some(ticket)),
     }
+}
+
+fn ask(
+    admitted: Admitted<'_>,
+    domain: LinkDomainIndex,
+    code: String,
+    ticket: Option<Ticket>,
+) -> Stop<'_> {
+    let ask = LinkAsk { domain, code, ticket };
+    Stop::Detach(Box::new(admitted.detach(Work::Link(ask))))
 }
 
 /// 404 for a code that does not exist.

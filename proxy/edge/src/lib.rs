@@ -33,6 +33,7 @@ mod lookup;
 mod node;
 mod out;
 mod outbound;
+mod proof;
 mod record;
 mod redirect;
 mod request;
@@ -69,6 +70,8 @@ pub struct Edge {
     open: AtomicUsize,
     drain: std::time::Duration,
     subscription: OnceLock<Subscription>,
+    /// Calls to the control plane, where there is one.
+    pub(crate) control_plane: OnceLock<tidegate_control_client::Client>,
 }
 
 impl Edge {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::Deserialize;
 use tidegate_cache::Reason as Why;
-use tidegate_route::links::{Record, RecordParts};
+use tidegate_route::links::{Lookup, Record, RecordParts, Ticket};
 use tidegate_telemetry::Counter;
 use tidegate_upstream::{Fault, Outbound, Outcome};
 
@@ -16,6 +16,7 @@ use crate::{
     collect::Collect,
     fetch,
     lane::Lane,
+    node::LinkTable,
     request::Admitted,
     rescue,
     slow::{Ended, Slow, respond},
@@ -47,30 +48,63 @@ struct Resolved {
     hot: bool,
 }
 
-/// Asks the links service and answers.
+/// Answers a code that is not in the hot map: from the table once that is known to be complete, or
+/// with what the links service says.
 pub(crate) async fn answer<L: Lane>(
     slow: &Slow<'_>,
     admitted: Admitted<'_>,
     ask: LinkAsk,
     lane: L,
 ) -> (L, Ended) {
+    if let Some(ticket) = ask.ticket {
+        return question(slow, admitted, &ask, ticket, lane).await;
+    }
+    let cx = admitted.received().cx;
+    let domain = &cx.running.snapshot[ask.domain];
+    let LinkTable { table, proof } = cx.running.link_table(ask.domain).clone();
+    let complete = match slow.edge.control_plane.get() {
+        None => false,
+        Some(client) => {
+            proof.reach(cx.now.mono_us, &domain.table, &table, client, &cx.node.clock).await
+        }
+    };
+    match table.lookup(&domain.domain, &ask.code, cx.node.clock.now().mono_us) {
+        Lookup::Redirect(record) => respond(admitted, Local::of(Answer::Link(record)), lane).await,
+        Lookup::Unknown if complete => {
+            Counter::LinkFiltered.inc();
+            respond(admitted, unknown(), lane).await
+        }
+        // Nothing proves that it does not exist: whoever keeps the links decides.
+        Lookup::Unknown => fetch::pass(slow, admitted, Why::Disabled, None, lane).await,
+        Lookup::Ask(ticket) => question(slow, admitted, &ask, ticket, lane).await,
+    }
+}
+
+/// Asks the links service, once for all who ask the same at this moment.
+async fn question<L: Lane>(
+    slow: &Slow<'_>,
+    admitted: Admitted<'_>,
+    ask: &LinkAsk,
+    ticket: Ticket,
+    lane: L,
+) -> (L, Ended) {
     let running = admitted.received().cx.running;
     let domain = &running.snapshot[ask.domain];
     // With the ticket in its name: who comes after a change does not wait for an answer from before it.
-    let question = format!("{}/{}#{}", domain.domain, ask.code, ask.ticket.seq());
+    let question = format!("{}/{}#{}", domain.domain, ask.code, ticket.seq());
     let node = &slow.edge.node;
     let group = running.group(domain.upstream).clone();
     let resolve = || resolve(slow, group, &domain.domain, &ask.code);
     let resolution = node.link_questions.run(&question, resolve).await;
-    let table = running.link_table(ask.domain);
+    let table = &running.link_table(ask.domain).table;
     let now_us = node.clock.now().mono_us;
     match resolution {
         Resolution::Redirect(record) => {
-            table.learn(ask.ticket, record.clone(), now_us);
+            table.learn(ticket, record.clone(), now_us);
             respond(admitted, Local::of(Answer::Link(record)), lane).await
         }
         Resolution::Unknown => {
-            table.missed(ask.ticket, &domain.domain, &ask.code, now_us);
+            table.missed(ticket, &domain.domain, &ask.code, now_us);
             respond(admitted, unknown(), lane).await
         }
         Resolution::Visit => fetch::pass(slow, admitted, Why::Disabled, None, lane).await,

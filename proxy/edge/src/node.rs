@@ -15,6 +15,7 @@ use tidegate_upstream::Upstreams;
 
 use crate::{
     clock::{Clock, Now},
+    proof::Proof,
     running::Running,
     single_flight::SingleFlight,
 };
@@ -44,7 +45,14 @@ pub(crate) struct Node {
 #[derive(Default)]
 pub(crate) struct LinkTables {
     limits: links::Limits,
-    tables: Mutex<HashMap<String, Arc<links::Table>>>,
+    tables: Mutex<HashMap<String, LinkTable>>,
+}
+
+/// A pushed link table, and up to when it is known to be complete.
+#[derive(Clone)]
+pub(crate) struct LinkTable {
+    pub(crate) table: Arc<links::Table>,
+    pub(crate) proof: Arc<Proof>,
 }
 
 /// The requests of one turn until they are counted.
@@ -110,15 +118,16 @@ impl LinkTables {
     }
 
     /// The table of that name, made when it is first asked for.
-    pub(crate) fn table(&self, name: &str) -> Arc<links::Table> {
+    pub(crate) fn table(&self, name: &str) -> LinkTable {
         let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
-        let make = || Arc::new(links::Table::new(self.limits));
-        Arc::clone(tables.entry(name.to_owned()).or_insert_with(make))
+        let make =
+            || LinkTable { table: Arc::new(links::Table::new(self.limits)), proof: Arc::default() };
+        tables.entry(name.to_owned()).or_insert_with(make).clone()
     }
 
     /// Every table there is.
     pub(crate) fn all(&self) -> Vec<(String, Arc<links::Table>)> {
         let tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
-        tables.iter().map(|(name, table)| (name.clone(), Arc::clone(table))).collect()
+        tables.iter().map(|(name, entry)| (name.clone(), Arc::clone(&entry.table))).collect()
     }
 }

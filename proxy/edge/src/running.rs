@@ -3,7 +3,7 @@
 use std::{collections::HashMap, path::Path, sync::Arc};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use tidegate_route::{Match, RouteId, links};
+use tidegate_route::{Match, RouteId};
 use tidegate_snapshot::{
     LinkDomainIndex, Material, Problem, Snapshot, UpstreamIndex, compile, compile_with,
 };
@@ -11,13 +11,13 @@ use tidegate_spec::{OnFailure, PluginModule, Spec, upstream as spec};
 use tidegate_upstream::{Group, GroupConfig, config};
 use tidegate_wasm::{Chain, LimitsConfig, Plugin, PluginConfig};
 
-use crate::node::Node;
+use crate::node::{LinkTable, Node};
 
 /// A snapshot and what runs with it.
 pub(crate) struct Running {
     pub(crate) snapshot: Snapshot,
     groups: Vec<Arc<Group>>,
-    link_tables: Vec<Arc<links::Table>>,
+    link_tables: Vec<LinkTable>,
     chains: Vec<Chain>,
 }
 
@@ -76,7 +76,7 @@ impl Running {
         &self.groups[index.0 as usize]
     }
 
-    pub(crate) fn link_table(&self, index: LinkDomainIndex) -> &Arc<links::Table> {
+    pub(crate) fn link_table(&self, index: LinkDomainIndex) -> &LinkTable {
         &self.link_tables[index.0 as usize]
     }
 

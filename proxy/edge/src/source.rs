@@ -145,6 +145,7 @@ pub(crate) async fn subscribe(
     settings.version = env!("CARGO_PKG_VERSION").to_owned();
     settings.reached_at = Some(reached_at);
     let subscriber = Subscriber::new(settings)?;
+    let _ = edge.control_plane.set(subscriber.client());
     let handler = ControlPlane { edge: edge.clone(), blobs: subscriber.blobs() };
     let subscription = subscriber.start(Arc::new(handler)).await;
     let freshness = subscription.freshness();
@@ -175,7 +176,7 @@ impl Handler for ControlPlane {
 
     async fn on_table(&self, update: TableUpdate) -> Result<(), String> {
         Counter::TableUpdates.inc();
-        let table = self.edge.node.link_tables.table(&update.table);
+        let table = self.edge.node.link_tables.table(&update.table).table;
         if update.reset {
             table.reset();
         }

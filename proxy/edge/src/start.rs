@@ -92,6 +92,7 @@ impl Edge {
             open: AtomicUsize::new(0),
             drain: config.drain,
             subscription: OnceLock::new(),
+            control_plane: OnceLock::new(),
         });
         let threads = config.threads.max(1);
         let (addresses, sockets) = listen::bind(&config.listen, threads).map_err(|error| {
