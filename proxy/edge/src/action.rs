@@ -81,8 +81,14 @@ fn link(admitted: Admitted<'_>, index: LinkDomainIndex) -> Stop<'_> {
             Counter::LinkHits.inc();
             stop(admitted, Answer::Link(record))
         }
-        Lookup::Unknown => ask(admitted, index, code.into_owned(), None),
-        Lookup::Ask(ticket) => ask(admitted, index, code.into_owned(), Some(ticket)),
+        Lookup::Unknown => {
+            let code = code.into_owned();
+            ask(admitted, index, code, None)
+        }
+        Lookup::Ask(ticket) => {
+            let code = code.into_owned();
+            ask(admitted, index, code, Some(ticket))
+        }
     }
 }
 
