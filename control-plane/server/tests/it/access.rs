@@ -58,7 +58,7 @@ const DOORS: &[(&str, &str, Permission)] = {
         ("POST", "/v1/nodes/x/purges", P::Report),
         ("GET", "/v1/blobs/ab", P::BlobRead),
         ("PUT", "/v1/blobs/ab", P::BlobWrite),
-        ("GET", "/v1/tables/t", P::TableWrite),
+        ("GET", "/v1/tables/t", P::Watch),
         ("POST", "/v1/tables/t/ops", P::TableWrite),
         ("PUT", "/v1/tables/t/base", P::TableWrite),
         ("POST", "/v1/purges", P::Purge),
