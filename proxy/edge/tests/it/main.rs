@@ -1,5 +1,7 @@
 //! The edge as its clients meet it: scenarios, and changes of configuration under load.
 
+#![expect(clippy::unwrap_used, reason = "a test stops where it cannot go on")]
+
 mod change;
 mod node;
 
