@@ -213,7 +213,6 @@ impl Conn {
         self.keep(&input[eaten.consumed..], now);
         match backlog {
             Some(backlog) => Some(Next::Flush(backlog)),
-            None if self.closing && self.pending.is_empty() => Some(Next::Close),
             None if self.closing && !self.unparsed => Some(Next::Close),
             None => None,
         }

@@ -7,7 +7,7 @@ use tidegate_cache::{
     RangePlan, Reason as Why, RequestDirectives, Verdict, evaluate, freshen, head_freshening,
     invalidations, preconditions, range_plan, validation_fields,
 };
-use tidegate_http::{FieldList, Method, ResponseHead};
+use tidegate_http::{FieldList, Fields, Method, ResponseHead};
 use tidegate_snapshot::Action;
 use tidegate_store::{
     Arrival, Fill, FillError, FillHead, Flight, Object, Purge, PurgeKind, Reader, Wanted,
@@ -166,8 +166,12 @@ async fn through_cache<L: Lane>(
 
 /// Looks in the tier on disk, where there is one.
 async fn recall(slow: &Slow<'_>, admitted: &Admitted<'_>, key: Key) -> Option<Arc<Object>> {
-    let fields = admitted.received().head.to_field_list();
-    slow.edge.node.store.recall(&key, &fields).await
+    let received = admitted.received();
+    let fields: &(dyn Fields + Sync) = match received.edits.as_deref() {
+        Some(edits) => &edits.fields,
+        None => received.head,
+    };
+    slow.edge.node.store.recall(&key, fields).await
 }
 
 /// How a flight began.

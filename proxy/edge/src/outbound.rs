@@ -4,6 +4,7 @@ use bytes::Bytes;
 use tidegate_http::{FieldList, Framing, Head, Known, Scheme, tokens};
 use tidegate_sign::{Carrier, cookie_without};
 use tidegate_snapshot::Action;
+use tidegate_spec::Balance;
 use tidegate_upstream::Outbound;
 
 use crate::{node::CACHE_NAME, request::Admitted};
@@ -67,6 +68,11 @@ pub(crate) fn build(admitted: &Admitted<'_>, purpose: Purpose) -> Option<Outboun
 /// Groups that choose by hash get the requests for one directory at the same server: a title's
 /// segments lie together.
 fn hash_key(admitted: &Admitted<'_>) -> Option<u64> {
+    let Action::Proxy { upstream, .. } = admitted.route().action else { return None };
+    let snapshot = &admitted.received().cx.running.snapshot;
+    if snapshot[upstream].balance != Balance::ConsistentHash {
+        return None;
+    }
     let path = admitted.path();
     let folder = &path[..=path.rfind('/').unwrap_or(0)];
     let mut hasher = std::hash::DefaultHasher::new();

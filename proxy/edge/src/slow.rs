@@ -56,8 +56,7 @@ pub(crate) async fn run<L: Lane>(
     let slow = Slow { edge, request };
     let (lane, ended) = match work {
         Work::Paused => resume(&slow, admitted, lane).await,
-        Work::Link(ask) => link::answer(&slow, admitted, ask, lane).await,
-        Work::Fetch(key, work) => fetch::fetch(&slow, admitted, key, work, lane).await,
+        work => go_on(&slow, admitted, work, lane).await,
     };
     let done = Done {
         status: ended.status,
@@ -76,6 +75,7 @@ pub(crate) async fn run<L: Lane>(
 /// Waits for the plugin that holds the request, then takes up the walk.
 async fn resume<'r, L: Lane>(slow: &Slow<'_>, mut admitted: Admitted<'r>, lane: L) -> (L, Ended) {
     let found = admitted.found();
+    let Received { cx, head, .. } = *admitted.received();
     let around = admitted.received().around(Some(found));
     let verdict = match &mut admitted.plugins {
         None => Verdict::Continue,
@@ -99,38 +99,24 @@ async fn resume<'r, L: Lane>(slow: &Slow<'_>, mut admitted: Admitted<'r>, lane: 
                 send(&received, found, local, lane).await
             }
             Err(Stop::Detach(detached)) => {
-                let head = detached_head(slow);
-                let Some((head, _)) = head else { return (lane, Ended::fault(Reason::Internal)) };
-                again(slow, *detached, &head, lane).await
+                let (admitted, work) = detached.attach(cx, head);
+                go_on(slow, admitted, work, lane).await
             }
         },
     }
 }
 
-/// The head once more, for a request that must wait a second time.
-fn detached_head<'s>(slow: &'s Slow<'_>) -> Option<(Head<'s>, usize)> {
-    let limits = &slow.edge.node.head_limits;
-    tidegate_http::parse_head(&slow.request, limits, tidegate_http::Scheme::Http).ok()?
-}
-
-/// A short link behind a plugin that paused.
-async fn again<L: Lane>(
+/// The work of a request that no plugin holds.
+async fn go_on<L: Lane>(
     slow: &Slow<'_>,
-    detached: Detached,
-    head: &Head<'_>,
+    admitted: Admitted<'_>,
+    work: Work,
     lane: L,
 ) -> (L, Ended) {
-    let running = detached.running.clone();
-    let cx = Context {
-        node: &slow.edge.node,
-        running: &running,
-        now: detached.now,
-        client: detached.client,
-    };
-    let (admitted, work) = detached.attach(cx, head);
     match work {
         Work::Link(ask) => link::answer(slow, admitted, ask, lane).await,
         Work::Fetch(key, work) => fetch::fetch(slow, admitted, key, work, lane).await,
+        // The plugins' request phase is over by now.
         Work::Paused => (lane, Ended::fault(Reason::Internal)),
     }
 }

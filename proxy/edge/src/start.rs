@@ -17,7 +17,6 @@ use tidegate_cache::KeySeed;
 use tidegate_limit::{Secret, Table as LimitTable};
 use tidegate_route::links;
 use tidegate_snapshot::Problem;
-use tidegate_spec::Spec;
 use tidegate_store::{DiskConfig, DiskTier, Store};
 use tidegate_telemetry::{AccessLog, Gauge, Samples, register_source};
 use tidegate_upstream::{Upstreams, UpstreamsConfig};
@@ -142,25 +141,10 @@ impl Handle {
         &self.edge
     }
 
-    /// The revision in force; 0 before the first.
-    #[must_use]
-    pub fn revision(&self) -> u64 {
-        self.edge.node.running.load().snapshot.revision
-    }
-
     /// The Prometheus text.
     #[must_use]
     pub fn metrics(&self) -> String {
         admin::metrics(&self.edge)
-    }
-
-    /// Puts a spec in force.
-    ///
-    /// # Errors
-    /// Every problem; then nothing has changed.
-    pub fn apply(&self, spec: Spec, revision: u64, base: &Path) -> Result<(), Vec<Problem>> {
-        let apply = self.edge.apply(Arc::new(spec), revision, base.to_path_buf(), Modules::new());
-        self.background.block_on(apply)
     }
 
     /// Ends the node: no new connections, open requests go on until the drain deadline, idle

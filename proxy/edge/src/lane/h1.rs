@@ -2,7 +2,7 @@
 
 use std::{io, time::Duration};
 
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use pingora_core::protocols::Stream;
 use tidegate_http::{
     FieldList, Fields, Head, Method, Refusal, ResponseHead, Version, chunked, write_status_line,
@@ -142,8 +142,10 @@ impl H1 {
 
     /// Reads once; leaves `input` as it is when the client has closed its side.
     async fn read_more(&mut self) -> Result<(), DownstreamGone> {
+        // Not into whatever the buffer has room for: what is left over must fit the worker's own.
         self.input.reserve(READ_BYTES);
-        let read = self.stream.read_buf(&mut self.input);
+        let mut room = (&mut self.input).limit(READ_BYTES);
+        let read = self.stream.read_buf(&mut room);
         match tokio::time::timeout(Duration::from_millis(BODY_IDLE_MS), read).await {
             Ok(Ok(0)) if !self.input.is_empty() => Err(DownstreamGone),
             Ok(Ok(_)) => Ok(()),
@@ -227,7 +229,9 @@ impl Downstream for H1 {
     async fn idle(&mut self) -> DownstreamGone {
         while self.input.len() < READ_AHEAD_BYTES_MAX {
             self.input.reserve(READ_BYTES);
-            match self.stream.read_buf(&mut self.input).await {
+            let left = READ_AHEAD_BYTES_MAX - self.input.len();
+            let mut room = (&mut self.input).limit(left);
+            match self.stream.read_buf(&mut room).await {
                 Ok(0) | Err(_) => return DownstreamGone,
                 Ok(_) => {}
             }

@@ -4,6 +4,7 @@
 
 mod change;
 mod node;
+mod pipeline;
 
 use std::path::Path;
 
