@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tidegate_cache::{Key, KeySeed};
 
@@ -299,11 +300,21 @@ impl std::fmt::Debug for DiskTier {
     }
 }
 
+/// How long a predecessor that is ending, or a child process that is being started, may still hold
+/// the folder.
+const LOCK_MS_MAX: u64 = 1_000;
+const LOCK_POLL_MS: u64 = 10;
+
 fn lock(dir: &Path) -> Result<File, DiskError> {
     let path = dir.join("lock");
     let file = File::create(&path).map_err(|error| DiskError::Folder { path, error })?;
-    file.try_lock().map_err(|_| DiskError::InUse { path: dir.to_path_buf() })?;
-    Ok(file)
+    for _ in 0..LOCK_MS_MAX / LOCK_POLL_MS {
+        if file.try_lock().is_ok() {
+            return Ok(file);
+        }
+        std::thread::sleep(Duration::from_millis(LOCK_POLL_MS));
+    }
+    Err(DiskError::InUse { path: dir.to_path_buf() })
 }
 
 /// The seed of the folder, made at its first use.
