@@ -16,7 +16,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use pingora_core::{protocols::Stream, server::ShutdownWatch};
-use tidegate_http::{Framing, Head, HeadLimits, Refusal, Scheme, parse_head};
+use tidegate_http::{Framing, Head, HeadLimits, Refusal, parse_head};
 use tidegate_telemetry::Counter;
 use tokio::{
     io::{AsyncRead, ReadBuf},
@@ -26,6 +26,7 @@ use tokio::{
 use crate::{
     Edge,
     clock::Now,
+    facts::ConnectionFacts,
     lane::{H1, close_gently},
     node::Batch,
     out::{Backlog, Out},
@@ -58,7 +59,7 @@ struct Worker {
 /// One client connection.
 struct Conn {
     stream: Stream,
-    client: std::net::SocketAddr,
+    facts: Arc<ConnectionFacts>,
     /// Bytes read but not yet part of a complete head.
     pending: Vec<u8>,
     /// Whether `pending` holds bytes that no parser has seen.
@@ -96,8 +97,13 @@ struct Eaten {
 }
 
 /// Serves a connection until it closes.
-pub(crate) async fn run(edge: &Arc<Edge>, stream: Stream, shutdown: &ShutdownWatch) {
-    let mut conn = Conn::new(stream, edge.node.clock.now());
+pub(crate) async fn run(
+    edge: &Arc<Edge>,
+    stream: Stream,
+    facts: Arc<ConnectionFacts>,
+    shutdown: &ShutdownWatch,
+) {
+    let mut conn = Conn::new(stream, facts, edge.node.clock.now());
     loop {
         match poll_fn(|cx| conn.poll_turn(edge, shutdown, cx)).await {
             Next::Flush(mut backlog) => {
@@ -120,14 +126,10 @@ pub(crate) async fn run(edge: &Arc<Edge>, stream: Stream, shutdown: &ShutdownWat
 // === impl Conn ===
 
 impl Conn {
-    fn new(stream: Stream, now: Now) -> Self {
-        let client = stream
-            .get_socket_digest()
-            .and_then(|digest| digest.peer_addr().and_then(|peer| peer.as_inet().copied()))
-            .unwrap_or_else(|| ([0, 0, 0, 0], 0).into());
+    fn new(stream: Stream, facts: Arc<ConnectionFacts>, now: Now) -> Self {
         Self {
             stream,
-            client,
+            facts,
             pending: Vec::new(),
             unparsed: false,
             deadline_us: now.mono_us + HEAD_MS * 1000,
@@ -229,7 +231,7 @@ impl Conn {
     ) -> Eaten {
         let node = &edge.node;
         let running = node.running.load();
-        let cx = Context { node, running: &running, now, client: self.client };
+        let cx = Context { node, running: &running, now, facts: &self.facts };
         let mut consumed = 0;
         self.unparsed = false;
         while consumed < input.len() && !(self.closing && consumed > 0) {
@@ -237,14 +239,14 @@ impl Conn {
                 self.unparsed = true;
                 break;
             }
-            match parse_head(&input[consumed..], &node.head_limits, Scheme::Http) {
+            match parse_head(&input[consumed..], &node.head_limits, self.facts.scheme) {
                 Ok(None) => break,
                 Ok(Some((head, length))) => {
                     let mut turn = Turn { out, batch, closing: self.closing };
                     match request::begin(cx, &mut turn, &head) {
                         Progress::Answered => {
                             consumed += length;
-                            consumed += self.skip_body(&head, &input[consumed..]);
+                            consumed += skip_body(&mut self.closing, &head, &input[consumed..]);
                         }
                         Progress::Detached(detached) => {
                             return Eaten { consumed, slow: Some((*detached, length)) };
@@ -252,27 +254,13 @@ impl Conn {
                     }
                 }
                 Err(refusal) => {
-                    rescue::refuse(node, &refusal, now, self.client, out, batch);
+                    rescue::refuse(node, &refusal, now, self.facts.client, out, batch);
                     self.closing = true;
                     consumed = input.len();
                 }
             }
         }
         Eaten { consumed, slow: None }
-    }
-
-    /// A request answered before its body was read: the body is skipped when it is here already,
-    /// otherwise the connection ends, because what follows can no longer be told from a body.
-    fn skip_body(&mut self, head: &Head<'_>, rest: &[u8]) -> usize {
-        self.closing |= !head.keep_alive();
-        match head.body() {
-            Framing::Empty => 0,
-            Framing::Length(length) if length <= rest.len() as u64 => length as usize,
-            Framing::Length(_) | Framing::Chunked => {
-                self.closing = true;
-                rest.len()
-            }
-        }
     }
 
     /// Keeps what is left of the input and sets the time by which more must come.
@@ -327,7 +315,7 @@ impl Conn {
         }
         let Worker { out, batch, .. } = worker;
         batch.begin(now);
-        rescue::refuse(&edge.node, &HEAD_TIMEOUT, now, self.client, out, batch);
+        rescue::refuse(&edge.node, &HEAD_TIMEOUT, now, self.facts.client, out, batch);
         self.closing = true;
         let written = out.write(&mut self.stream, cx);
         batch.end(&edge.node.clock);
@@ -339,13 +327,13 @@ impl Conn {
 
     /// Hands the connection to the slow lane and takes it back, if it can be used again.
     async fn take_slow_lane(self, edge: &Arc<Edge>, request: Box<SlowRequest>) -> Option<Self> {
-        let Self { mut stream, client, closing, watchdog, .. } = self;
+        let Self { mut stream, facts, closing, watchdog, .. } = self;
         let SlowRequest { detached, head, rest, backlog } = *request;
         if let Some(mut backlog) = backlog {
             backlog.send(&mut stream).await.ok()?;
         }
         let limits = &edge.node.head_limits;
-        let (parsed, _) = parse_head(&head, limits, Scheme::Http).ok()??;
+        let (parsed, _) = parse_head(&head, limits, facts.scheme).ok()??;
         let lane = H1::new(stream, rest, &parsed, detached.body_bytes_max(), !closing);
         let request = head.clone();
         // Boxed, so that a waiting connection does not carry the slow lane's state.
@@ -356,7 +344,7 @@ impl Conn {
             return None;
         }
         Some(Self {
-            client,
+            facts,
             unparsed: !input.is_empty(),
             pending: input.into(),
             deadline_us: edge.node.clock.now().mono_us + KEEP_ALIVE_MS * 1000,
@@ -371,6 +359,20 @@ impl Conn {
 impl Worker {
     fn new() -> Self {
         Self { input: vec![0; INPUT_BYTES].into(), out: Out::default(), batch: Batch::new() }
+    }
+}
+
+/// A request answered before its body was read: the body is skipped when it is here already,
+/// otherwise the connection ends, because what follows can no longer be told from a body.
+fn skip_body(closing: &mut bool, head: &Head<'_>, rest: &[u8]) -> usize {
+    *closing |= !head.keep_alive();
+    match head.body() {
+        Framing::Empty => 0,
+        Framing::Length(length) if length <= rest.len() as u64 => length as usize,
+        Framing::Length(_) | Framing::Chunked => {
+            *closing = true;
+            rest.len()
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the edge adds to a response on its way to the client: the plugins' response phase, the
 //! route's header policy, `Cache-Status`.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use tidegate_http::{FieldList, Refusal, ResponseHead, parse_head};
@@ -11,6 +11,7 @@ use tidegate_wasm::{Phases, RequestContext, Verdict};
 
 use crate::{
     Edge, admit,
+    facts::ConnectionFacts,
     lane::Lane,
     running::Running,
     view::{Edits, Surroundings, View},
@@ -21,7 +22,7 @@ pub(crate) struct Dress {
     pub(crate) edge: Arc<Edge>,
     pub(crate) running: Arc<Running>,
     pub(crate) found: Match,
-    pub(crate) client: SocketAddr,
+    pub(crate) facts: Arc<ConnectionFacts>,
     pub(crate) unix_us: u64,
     /// The request head, to show it to plugins again.
     pub(crate) request: Bytes,
@@ -59,9 +60,7 @@ impl Dress {
     pub(crate) fn finish(mut self) {
         let Some(plugins) = self.plugins.take() else { return };
         let limits = &self.edge.node.head_limits;
-        if let Ok(Some((request, _))) =
-            parse_head(&self.request, limits, tidegate_http::Scheme::Http)
-        {
+        if let Ok(Some((request, _))) = parse_head(&self.request, limits, self.facts.scheme) {
             let mut edits = self.edits.take();
             plugins.finish(&mut View::of_request(&request, &mut edits, self.around()));
         }
@@ -69,7 +68,12 @@ impl Dress {
 
     fn around(&self) -> Surroundings<'_> {
         let (site, route) = self.running.names(Some(self.found));
-        Surroundings { client: self.client, site, route, time_ns: (self.unix_us * 1000) as i64 }
+        Surroundings {
+            client: self.facts.client,
+            site,
+            route,
+            time_ns: (self.unix_us * 1000) as i64,
+        }
     }
 
     fn ask_plugins(&mut self, head: &mut ResponseHead, end_of_stream: bool) -> Option<Bytes> {
@@ -79,7 +83,7 @@ impl Dress {
         let mut plugins = self.plugins.take()?;
         let mut edits = self.edits.take();
         let limits = &self.edge.node.head_limits;
-        let request = parse_head(&self.request, limits, tidegate_http::Scheme::Http).ok()??.0;
+        let request = parse_head(&self.request, limits, self.facts.scheme).ok()??.0;
         let mut view = View::of_response(&request, &mut edits, head, self.around());
         let verdict = plugins.on_response_headers(&mut view, end_of_stream);
         self.edits = edits;

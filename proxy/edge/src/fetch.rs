@@ -433,7 +433,7 @@ fn dress<'r>(
         edge: slow.edge.clone(),
         running: received.cx.running.clone(),
         found: admitted.found(),
-        client: received.cx.client,
+        facts: received.cx.facts.clone(),
         unix_us: received.cx.now.unix_us,
         request: slow.request.clone(),
         edits: received.edits.clone(),

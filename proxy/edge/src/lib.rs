@@ -22,6 +22,7 @@ mod conn;
 mod date;
 mod dispatch;
 mod dress;
+mod facts;
 mod fetch;
 mod fill;
 mod hit;
@@ -54,13 +55,23 @@ use std::sync::{
 };
 
 use async_trait::async_trait;
-use pingora_core::{apps::ServerApp, protocols::Stream, server::ShutdownWatch};
+use pingora_core::{
+    apps::ServerApp,
+    protocols::{Stream, l4::socket::SocketAddr},
+    server::ShutdownWatch,
+};
 use tidegate_control_client::Subscription;
 
 pub use clock::{Clock, Now};
 pub use config::{EdgeConfig, Source};
 pub use running::Modules;
 pub use start::{Handle, StartError};
+
+use crate::facts::ConnectionFacts;
+
+/// Where an address is not known.
+const UNKNOWN_ADDRESS: std::net::SocketAddr =
+    std::net::SocketAddr::V4(std::net::SocketAddrV4::new(std::net::Ipv4Addr::UNSPECIFIED, 0));
 
 /// A node of the data plane.
 pub struct Edge {
@@ -99,7 +110,13 @@ impl ServerApp for Edge {
         session: Stream,
         shutdown: &ShutdownWatch,
     ) -> Option<Stream> {
-        conn::run(self, session, shutdown).await;
+        let digest = session.get_socket_digest();
+        let address = |address: Option<&SocketAddr>| {
+            address.and_then(|address| address.as_inet().copied()).unwrap_or(UNKNOWN_ADDRESS)
+        };
+        let client = address(digest.as_deref().and_then(|digest| digest.peer_addr()));
+        let local = address(digest.as_deref().and_then(|digest| digest.local_addr()));
+        conn::run(self, session, ConnectionFacts::plain(client, local), shutdown).await;
         None
     }
 }

@@ -11,12 +11,12 @@ use std::{
     time::Duration,
 };
 
-use pingora_core::{apps::ServerApp, server::ShutdownWatch};
+use pingora_core::server::ShutdownWatch;
 use socket2::{Domain, Protocol, Socket, Type};
 use tidegate_telemetry::{Counter, Gauge};
 use tokio::net::TcpListener;
 
-use crate::{Edge, tcp::Tcp};
+use crate::{Edge, conn, facts::ConnectionFacts, tcp::Tcp};
 
 /// Connections the kernel may hold before they are accepted.
 const ACCEPT_BACKLOG: i32 = 4096;
@@ -93,12 +93,13 @@ fn welcome(
     peer: SocketAddr,
     shutdown: &ShutdownWatch,
 ) {
+    let Ok(local) = stream.local_addr() else { return };
     let Ok(tcp) = Tcp::new(stream, peer) else { return };
     Counter::ConnectionsAccepted.inc();
     let open = Open::new(edge.clone());
     let shutdown = shutdown.clone();
     tokio::spawn(async move {
-        open.0.process_new(Box::new(tcp), &shutdown).await;
+        conn::run(&open.0, Box::new(tcp), ConnectionFacts::plain(peer, local), &shutdown).await;
     });
 }
 

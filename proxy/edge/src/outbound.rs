@@ -131,7 +131,7 @@ fn introduce(fields: &mut FieldList, admitted: &Admitted<'_>) {
     let https = received.head.scheme() == Scheme::Https;
     // What only an edge may say.
     fields.remove("x-client-country");
-    fields.set("X-Forwarded-For", received.cx.client.ip().to_string());
+    fields.set("X-Forwarded-For", received.cx.facts.client.ip().to_string());
     fields.set("X-Forwarded-Proto", if https { "https" } else { "http" });
     fields.add("Via", format!("1.1 {CACHE_NAME}"));
     fields.add("CDN-Loop", loop_token(&received.cx.node.name));

@@ -104,7 +104,7 @@ fn record<'a>(
         scheme: head.scheme().as_str(),
         host: head.host(),
         path,
-        client: cx.client.ip(),
+        client: cx.facts.client.ip(),
         bytes_sent: done.bytes_sent,
         bytes_received: 0,
         duration_us,

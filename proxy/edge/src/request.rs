@@ -16,10 +16,10 @@
 //! Whatever has to wait goes to the slow lane (`slow.rs`), which takes up the same walk where the
 //! fast lane left it ([`resume`]).
 
-use std::{borrow::Cow, net::SocketAddr, sync::Arc};
+use std::{borrow::Cow, sync::Arc};
 
 use tidegate_cache::{Key, Target};
-use tidegate_http::{Fields, Head, Scheme};
+use tidegate_http::{Fields, Head};
 use tidegate_limit::Permit;
 use tidegate_route::Match;
 use tidegate_sign::Carrier;
@@ -30,6 +30,7 @@ use crate::{
     action, admit, answer,
     answer::Answer,
     clock::Now,
+    facts::ConnectionFacts,
     limit, lookup,
     lookup::Found,
     node::{Batch, Node},
@@ -47,7 +48,7 @@ pub(crate) struct Context<'r> {
     /// Pinned: one request sees one configuration.
     pub(crate) running: &'r Arc<Running>,
     pub(crate) now: Now,
-    pub(crate) client: SocketAddr,
+    pub(crate) facts: &'r Arc<ConnectionFacts>,
 }
 
 /// A request and what plugins changed about it.
@@ -107,7 +108,7 @@ pub(crate) enum Stop<'r> {
 pub(crate) struct Detached {
     pub(crate) running: Arc<Running>,
     pub(crate) now: Now,
-    pub(crate) client: SocketAddr,
+    pub(crate) facts: Arc<ConnectionFacts>,
     pub(crate) edits: Option<Box<Edits>>,
     pub(crate) found: Match,
     pub(crate) signature: Signature<'static>,
@@ -194,7 +195,7 @@ impl<'r> Received<'r> {
     pub(crate) fn around(&self, found: Option<Match>) -> Surroundings<'r> {
         let (site, route) = self.cx.running.names(found);
         let time_ns = (self.cx.now.unix_us * 1000) as i64;
-        Surroundings { client: self.cx.client, site, route, time_ns }
+        Surroundings { client: self.cx.facts.client, site, route, time_ns }
     }
 
     pub(crate) fn stop(self, found: Option<Match>, answer: Answer<'r>) -> Stop<'r> {
@@ -238,7 +239,7 @@ impl<'r> Verified<'r> {
         Detached {
             running: received.cx.running.clone(),
             now: received.cx.now,
-            client: received.cx.client,
+            facts: received.cx.facts.clone(),
             edits: received.edits,
             found,
             signature: self.signature.into_owned(),
@@ -294,7 +295,7 @@ impl<'r> Admitted<'r> {
     pub(crate) fn target(&self) -> Target<'_> {
         let received = self.received();
         Target {
-            scheme: Scheme::Http,
+            scheme: received.cx.facts.scheme,
             host: received.head.host(),
             port: received.head.port(),
             path: self.path(),

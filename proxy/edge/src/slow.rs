@@ -49,8 +49,8 @@ pub(crate) async fn run<L: Lane>(
     Counter::RequestsSlowLane.inc();
     Gauge::RequestsInFlight.add(1);
     let running = detached.running.clone();
-    let cx =
-        Context { node: &edge.node, running: &running, now: detached.now, client: detached.client };
+    let facts = detached.facts.clone();
+    let cx = Context { node: &edge.node, running: &running, now: detached.now, facts: &facts };
     let found = detached.found;
     let (admitted, work) = detached.attach(cx, head);
     let slow = Slow { edge, request };

@@ -27,7 +27,7 @@ pub(crate) fn check(routed: Routed<'_>) -> Result<Verified<'_>, Stop<'_>> {
         method: head.method().as_str(),
         path: head.path(),
         query: head.query(),
-        client: cx.client.ip(),
+        client: cx.facts.client.ip(),
         country: None,
         fields: head,
     };
