@@ -60,8 +60,9 @@ pub fn head_h2(data: &[u8]) {
     let mut words = data.split(|&b| b == 0);
     let mut text = || std::str::from_utf8(words.next().unwrap_or_default()).unwrap_or("/");
     let (method, path, authority) = (text(), text(), text());
-    let parts =
-        H2Parts { method, path, authority: Some(authority), ended: data.len().is_multiple_of(2) };
+    let ended = data.len().is_multiple_of(2);
+    let protocol = data.len().is_multiple_of(3).then_some("websocket");
+    let parts = H2Parts { method, path, authority: Some(authority), protocol, ended };
     let words: Vec<&[u8]> = words.collect();
     let fields = words.chunks_exact(2).map(|pair| (pair[0], pair[1]));
     let mut scratch = Vec::new();

@@ -5,12 +5,14 @@ pub(crate) mod framing;
 pub(crate) mod h1;
 mod h2;
 mod section;
+mod stored;
 
 use std::{borrow::Cow, fmt};
 
 pub use h1::{head_may_end, parse_head};
-pub use h2::{H2Parts, head_from_h2};
+pub use h2::{H2Layout, H2Parts, head_from_h2};
 use section::Section;
+pub use stored::StoredHead;
 
 use crate::{
     Authority, Field, FieldList, Fields, Known, Method, Refusal, Scheme, Version, target::Target,

@@ -30,7 +30,10 @@ mod target;
 
 pub use field_list::{FieldInvalid, FieldList};
 pub use fields::{Field, Fields};
-pub use head::{Framing, H2Parts, Head, HeadLimits, head_from_h2, head_may_end, parse_head};
+pub use head::{
+    Framing, H2Layout, H2Parts, Head, HeadLimits, StoredHead, head_from_h2, head_may_end,
+    parse_head,
+};
 pub use hop::{is_hop_by_hop, strip_hop_by_hop, tokens};
 pub use host::{Authority, parse_authority};
 pub use known::Known;

@@ -21,8 +21,22 @@ pub struct H2Parts<'p> {
     pub authority: Option<&'p str>,
     /// `:path`
     pub path: &'p str,
+    /// `:protocol` of an extended CONNECT (RFC 8441 4).
+    pub protocol: Option<&'p str>,
     /// Whether the stream ended with the field block, so that no body follows.
     pub ended: bool,
+}
+
+/// Where the parts of an HTTP/2 request lie in the buffer they were copied to: with that buffer it
+/// gives the head, as often as it is asked for.
+#[derive(Debug, Clone)]
+pub struct H2Layout {
+    method: Range<usize>,
+    path: Range<usize>,
+    authority: Option<Range<usize>>,
+    lines: SmallVec<[Line; 32]>,
+    upgrades: bool,
+    ended: bool,
 }
 
 /// Builds a head from an HTTP/2 request, with the checks of [`crate::parse_head`].
@@ -40,39 +54,81 @@ pub fn head_from_h2<'a, 'f>(
     scheme: Scheme,
     scratch: &'a mut Vec<u8>,
 ) -> Result<Head<'a>, Refusal> {
-    if parts.path.len() > limits.target_bytes_max {
-        return Err(Refusal::TARGET_TOO_LONG);
-    }
-    scratch.clear();
-    let mut copy = Copy::new(scratch, limits);
-    let method = copy.append(parts.method.as_bytes())?;
-    let path = copy.append(parts.path.as_bytes())?;
-    let authority = copy.append(parts.authority.unwrap_or_default().as_bytes())?;
-    for (name, value) in fields {
-        copy.field(name, value)?;
-    }
-    let lines = copy.finish()?;
-    let bytes: &'a [u8] = scratch;
-    let method = pseudo(bytes, method).filter(|m| is_token(m.as_bytes()));
-    let method = h1::implemented(Method::from_token(method.ok_or(Refusal::METHOD_INVALID)?))?;
-    let mut head = Head::blank(bytes, method, Version::Http2, scheme);
-    lines.iter().try_for_each(|line| head.section.push(*line))?;
-    head.target = match pseudo(bytes, path).ok_or(Refusal::H2_PSEUDO)? {
-        "*" if method == Method::Options => Target::ASTERISK,
-        origin if origin.starts_with('/') => target::normalise(origin)?,
-        _ => return Err(Refusal::H2_PSEUDO),
-    };
-    let named = match parts.authority {
-        Some(_) => Some(parse_authority(&bytes[authority], scheme)?),
-        None => None,
-    };
-    head.authority = h1::authority(&head.section, named, Version::Http2, scheme)?;
-    head.frame(Some(parts.ended))?;
-    Ok(head)
+    H2Layout::copy(parts, fields, limits, scratch)?.head(scratch, scheme)
 }
 
-fn pseudo(bytes: &[u8], at: Range<usize>) -> Option<&str> {
-    std::str::from_utf8(&bytes[at]).ok()
+// === impl H2Layout ===
+
+impl H2Layout {
+    /// Copies the parts of a request into `scratch`, which is cleared first.
+    ///
+    /// # Errors
+    /// A [`Refusal`] when a part is too large or may not be sent on HTTP/2.
+    pub fn copy<'f>(
+        parts: H2Parts<'_>,
+        fields: impl Iterator<Item = (&'f [u8], &'f [u8])>,
+        limits: &HeadLimits,
+        scratch: &mut Vec<u8>,
+    ) -> Result<Self, Refusal> {
+        if parts.path.len() > limits.target_bytes_max {
+            return Err(Refusal::TARGET_TOO_LONG);
+        }
+        scratch.clear();
+        let mut copy = Copy::new(scratch, limits);
+        let method = copy.append(parts.method.as_bytes())?;
+        let path = copy.append(parts.path.as_bytes())?;
+        let authority = match parts.authority {
+            Some(authority) => Some(copy.append(authority.as_bytes())?),
+            None => None,
+        };
+        if let Some(protocol) = parts.protocol {
+            copy.line(b"upgrade", protocol.as_bytes())?;
+        }
+        for (name, value) in fields {
+            copy.field(name, value)?;
+        }
+        let (lines, upgrades) = (copy.finish()?, parts.protocol.is_some());
+        Ok(Self { method, path, authority, lines, upgrades, ended: parts.ended })
+    }
+
+    /// The head, out of the bytes that the parts were copied to.
+    ///
+    /// # Errors
+    /// A [`Refusal`] when a rule is broken.
+    pub fn head<'a>(&self, bytes: &'a [u8], scheme: Scheme) -> Result<Head<'a>, Refusal> {
+        let mut head = Head::blank(bytes, self.method(bytes)?, Version::Http2, scheme);
+        self.lines.iter().try_for_each(|line| head.section.push(*line))?;
+        head.target = match part(bytes, &self.path).ok_or(Refusal::H2_PSEUDO)? {
+            "*" if head.method == Method::Options => Target::ASTERISK,
+            origin if origin.starts_with('/') => target::normalise(origin)?,
+            _ => return Err(Refusal::H2_PSEUDO),
+        };
+        let named = match &self.authority {
+            Some(authority) => Some(parse_authority(&bytes[authority.clone()], scheme)?),
+            None => None,
+        };
+        head.authority = h1::authority(&head.section, named, Version::Http2, scheme)?;
+        head.frame(Some(self.ended))?;
+        if self.upgrades {
+            // What follows on the stream is the protocol's, not a body.
+            (head.upgrades, head.body) = (true, Framing::Empty);
+        }
+        Ok(head)
+    }
+
+    /// RFC 8441 4: an extended CONNECT asks for what GET with Upgrade asks for on HTTP/1.1.
+    fn method<'a>(&self, bytes: &'a [u8]) -> Result<Method<'a>, Refusal> {
+        let token = part(bytes, &self.method).filter(|m| is_token(m.as_bytes()));
+        match Method::from_token(token.ok_or(Refusal::METHOD_INVALID)?) {
+            Method::Connect if self.upgrades => Ok(Method::Get),
+            _ if self.upgrades => Err(Refusal::H2_PSEUDO),
+            method => h1::implemented(method),
+        }
+    }
+}
+
+fn part<'a>(bytes: &'a [u8], at: &Range<usize>) -> Option<&'a str> {
+    std::str::from_utf8(&bytes[at.clone()]).ok()
 }
 
 /// What is known of the body beside Content-Length: RFC 9113 8.1.1 makes a length that the stream

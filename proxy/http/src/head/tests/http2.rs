@@ -1,8 +1,15 @@
 use super::{Framing, HeadLimits};
-use crate::{Fields, H2Parts, Known, Method, Refusal, Scheme, Version, head_from_h2};
+use crate::{
+    Fields, H2Layout, H2Parts, Known, Method, Refusal, Scheme, StoredHead, Version, head_from_h2,
+};
 
-const GET: H2Parts<'static> =
-    H2Parts { method: "GET", authority: Some("Example.com"), path: "/a/../b?q", ended: true };
+const GET: H2Parts<'static> = H2Parts {
+    method: "GET",
+    authority: Some("Example.com"),
+    path: "/a/../b?q",
+    protocol: None,
+    ended: true,
+};
 
 fn bytes<'f>(fields: &'f [(&str, &str)]) -> impl Iterator<Item = (&'f [u8], &'f [u8])> {
     fields.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()))
@@ -118,4 +125,35 @@ fn limits_hold_here_too() {
     let parts = H2Parts { path: "/1234567890123456", ..GET };
     assert_eq!(refused(parts, &[]), Some(Refusal::TARGET_TOO_LONG));
     assert_eq!(refused(GET, &[("a", "1"), ("b", "2")]), None);
+}
+
+#[test]
+fn an_extended_connect_is_an_upgrade() {
+    let parts = H2Parts { method: "CONNECT", protocol: Some("websocket"), ended: false, ..GET };
+    let mut scratch = Vec::new();
+    let fields = [("sec-websocket-version", "13")];
+    let limits = HeadLimits::default();
+    let head = head_from_h2(parts, bytes(&fields), &limits, Scheme::Https, &mut scratch).unwrap();
+    assert_eq!(head.method(), Method::Get);
+    assert_eq!(head.upgrade(), Some(&b"websocket"[..]));
+    assert_eq!(head.body(), Framing::Empty);
+    refuse(H2Parts { protocol: Some("websocket"), ..GET }, &[], Refusal::H2_PSEUDO);
+}
+
+#[test]
+fn a_stored_head_reads_the_same_again() {
+    let (mut scratch, limits) = (Vec::new(), HeadLimits::default());
+    let parts = H2Parts { method: "POST", ended: false, ..GET };
+    let fields = [("cookie", "a=1"), ("content-length", "3"), ("cookie", "b=2")];
+    let layout = H2Layout::copy(parts, bytes(&fields), &limits, &mut scratch).unwrap();
+    let stored = StoredHead::h2(scratch.clone().into(), layout, Scheme::Https);
+    let head = stored.read().unwrap();
+    assert_eq!((head.method(), head.version()), (Method::Post, Version::Http2));
+    assert_eq!((head.host(), head.target()), ("example.com", "/b?q"));
+    assert_eq!(head.body(), Framing::Length(3));
+    assert_eq!(head.first("cookie"), Some(&b"a=1; b=2"[..]));
+
+    let text = b"GET /a HTTP/1.0\r\nHost: h\r\n\r\n";
+    let stored = StoredHead::h1(text[..].into(), Scheme::Http);
+    assert_eq!(stored.read().unwrap().version(), Version::Http10);
 }
