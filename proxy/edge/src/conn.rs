@@ -16,7 +16,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use pingora_core::{protocols::Stream, server::ShutdownWatch};
-use tidegate_http::{Framing, Head, HeadLimits, Refusal, parse_head};
+use tidegate_http::{Framing, Head, HeadLimits, Refusal, StoredHead, parse_head};
 use tidegate_telemetry::Counter;
 use tokio::{
     io::{AsyncRead, ReadBuf},
@@ -85,7 +85,7 @@ enum Next {
 /// A request on its way to the slow lane.
 struct SlowRequest {
     detached: Detached,
-    head: Bytes,
+    head: StoredHead,
     rest: BytesMut,
     backlog: Option<Backlog>,
 }
@@ -207,7 +207,10 @@ impl Conn {
             let at = eaten.consumed;
             return Some(Next::Slow(Box::new(SlowRequest {
                 detached,
-                head: Bytes::copy_from_slice(&input[at..at + head_len]),
+                head: StoredHead::h1(
+                    Bytes::copy_from_slice(&input[at..at + head_len]),
+                    self.facts.scheme,
+                ),
                 rest: BytesMut::from(&input[at + head_len..]),
                 backlog,
             })));
@@ -332,12 +335,12 @@ impl Conn {
         if let Some(mut backlog) = backlog {
             backlog.send(&mut stream).await.ok()?;
         }
-        let limits = &edge.node.head_limits;
-        let (parsed, _) = parse_head(&head, limits, facts.scheme).ok()??;
-        let lane = H1::new(stream, rest, &parsed, detached.body_bytes_max(), !closing);
-        let request = head.clone();
+        let lane = {
+            let head = head.read().ok()?;
+            H1::new(stream, rest, &head, detached.body_bytes_max(), !closing)
+        };
         // Boxed, so that a waiting connection does not carry the slow lane's state.
-        let lane = Box::pin(slow::run(edge, detached, request, &parsed, lane)).await;
+        let lane = Box::pin(slow::run(edge, detached, head, lane)).await;
         let (stream, reusable, input) = lane.into_parts();
         if !reusable {
             close_gently(stream).await;

@@ -4,13 +4,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tidegate_http::{FieldList, Refusal, ResponseHead, parse_head};
+use tidegate_http::{FieldList, Refusal, ResponseHead, StoredHead};
 use tidegate_route::Match;
 use tidegate_upstream::{Downstream, DownstreamGone, ResponseFraming};
 use tidegate_wasm::{Phases, RequestContext, Verdict};
 
 use crate::{
-    Edge, admit,
+    admit,
     facts::ConnectionFacts,
     lane::Lane,
     running::Running,
@@ -19,13 +19,12 @@ use crate::{
 
 /// What is needed to dress a response, without a borrow of the request.
 pub(crate) struct Dress {
-    pub(crate) edge: Arc<Edge>,
     pub(crate) running: Arc<Running>,
     pub(crate) found: Match,
     pub(crate) facts: Arc<ConnectionFacts>,
     pub(crate) unix_us: u64,
     /// The request head, to show it to plugins again.
-    pub(crate) request: Bytes,
+    pub(crate) request: StoredHead,
     pub(crate) edits: Option<Box<Edits>>,
     pub(crate) plugins: Option<RequestContext>,
     /// The value of `Cache-Status`.
@@ -59,8 +58,7 @@ impl Dress {
     /// The plugins' last words.
     pub(crate) fn finish(mut self) {
         let Some(plugins) = self.plugins.take() else { return };
-        let limits = &self.edge.node.head_limits;
-        if let Ok(Some((request, _))) = parse_head(&self.request, limits, self.facts.scheme) {
+        if let Ok(request) = self.request.read() {
             let mut edits = self.edits.take();
             plugins.finish(&mut View::of_request(&request, &mut edits, self.around()));
         }
@@ -82,8 +80,7 @@ impl Dress {
         }
         let mut plugins = self.plugins.take()?;
         let mut edits = self.edits.take();
-        let limits = &self.edge.node.head_limits;
-        let request = parse_head(&self.request, limits, self.facts.scheme).ok()??.0;
+        let request = self.request.read().ok()?;
         let mut view = View::of_response(&request, &mut edits, head, self.around());
         let verdict = plugins.on_response_headers(&mut view, end_of_stream);
         self.edits = edits;

@@ -430,7 +430,6 @@ fn dress<'r>(
     status.write(CACHE_NAME, &mut cache_status);
     let received = &admitted.permitted.verified.routed.received;
     let dress = Dress {
-        edge: slow.edge.clone(),
         running: received.cx.running.clone(),
         found: admitted.found(),
         facts: received.cx.facts.clone(),

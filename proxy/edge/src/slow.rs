@@ -2,8 +2,7 @@
 
 use std::{future::Future, sync::Arc};
 
-use bytes::Bytes;
-use tidegate_http::Head;
+use tidegate_http::StoredHead;
 use tidegate_telemetry::{Counter, Gauge, Phase, Reason};
 use tidegate_wasm::Verdict;
 
@@ -34,20 +33,23 @@ pub(crate) struct Ended {
 #[derive(Clone)]
 pub(crate) struct Slow<'s> {
     pub(crate) edge: &'s Arc<Edge>,
-    /// The bytes of the request head, for what outlives this borrow of it.
-    pub(crate) request: Bytes,
+    /// The request head, for what outlives this borrow of it.
+    pub(crate) request: StoredHead,
 }
 
 /// Takes a request to its end and gives the lane back.
 pub(crate) async fn run<L: Lane>(
     edge: &Arc<Edge>,
     detached: Detached,
-    request: Bytes,
-    head: &Head<'_>,
+    request: StoredHead,
     lane: L,
 ) -> L {
     Counter::RequestsSlowLane.inc();
-    Gauge::RequestsInFlight.add(1);
+    let _in_flight = InFlight::new();
+    let kept = request.clone();
+    // It was read before, so it can be read again.
+    let Ok(head) = kept.read() else { return lane };
+    let head = &head;
     let running = detached.running.clone();
     let facts = detached.facts.clone();
     let cx = Context { node: &edge.node, running: &running, now: detached.now, facts: &facts };
@@ -68,8 +70,23 @@ pub(crate) async fn run<L: Lane>(
         plugin: &ended.plugin,
     };
     record::of_slow_lane(cx, head, Some(found), done);
-    Gauge::RequestsInFlight.add(-1);
     lane
+}
+
+/// A request in the slow lane; dropping it closes the account, also when the client left.
+struct InFlight;
+
+impl InFlight {
+    fn new() -> Self {
+        Gauge::RequestsInFlight.add(1);
+        Self
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        Gauge::RequestsInFlight.add(-1);
+    }
 }
 
 /// Waits for the plugin that holds the request, then takes up the walk.

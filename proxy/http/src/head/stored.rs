@@ -1,5 +1,7 @@
 //! A request head that outlives the buffer it was read into.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::{H2Layout, Head, HeadLimits, parse_head};
@@ -10,7 +12,7 @@ use crate::{Refusal, Scheme};
 #[derive(Debug, Clone)]
 pub struct StoredHead {
     bytes: Bytes,
-    layout: Option<Box<H2Layout>>,
+    layout: Option<Arc<H2Layout>>,
     scheme: Scheme,
 }
 
@@ -24,7 +26,7 @@ impl StoredHead {
     /// The head of an HTTP/2 request: the buffer its parts were copied to, and where they lie.
     #[must_use]
     pub fn h2(bytes: Bytes, layout: H2Layout, scheme: Scheme) -> Self {
-        Self { bytes, layout: Some(Box::new(layout)), scheme }
+        Self { bytes, layout: Some(Arc::new(layout)), scheme }
     }
 
     /// The head again.
