@@ -112,6 +112,9 @@ fn edge_config(args: &Args) -> Result<EdgeConfig> {
     };
     config.links_bytes = node.cache.links;
     config.drain = node.drain;
+    config.limits = node.limits;
+    config.trusted_proxies = node.trusted_proxies;
+    config.forwarded_by = node.forwarded_by;
     config.access_log = access_log(args.get("access-log").unwrap_or(&node.access_log.path));
     Ok(config)
 }

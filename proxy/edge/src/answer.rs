@@ -128,7 +128,9 @@ pub(crate) fn write(
         }
     };
     let bytes_sent = (turn.out.len() - before) as u64;
-    record::in_turn(turn.batch, received, found, Done { bytes_sent, ..done });
+    let bytes_received = received.head.bytes_len() as u64 + turn.body_bytes;
+    let done = Done { bytes_sent, bytes_received, ..done };
+    record::in_turn(turn.batch, received, found, done);
 }
 
 /// The route's response fields for answers that have no other chance to get them.
@@ -147,7 +149,7 @@ fn write_redirect<'d>(
     lines: &[u8],
     phase: Phase,
 ) -> Done<'d> {
-    let keep_alive = !turn.closing && head.keep_alive() && body_is_over(head);
+    let keep_alive = !turn.closing && head.keep_alive();
     let out = turn.out.head();
     write_status_line(status, out);
     out.extend_from_slice(b"Location: ");
@@ -162,7 +164,7 @@ fn write_redirect<'d>(
 
 fn write_local<'d>(turn: &mut Turn<'_>, head: &Head<'_>, local: &Local) -> Done<'d> {
     let status = local.head.status;
-    let keep_alive = !turn.closing && head.keep_alive() && body_is_over(head);
+    let keep_alive = !turn.closing && head.keep_alive();
     let out = turn.out.head();
     write_status_line(status, out);
     local.head.fields.write_h1(out);
@@ -189,7 +191,9 @@ pub(crate) fn hit(turn: &mut Turn<'_>, mut hit: Hit<'_>) -> Progress {
     let done =
         if hit.is_plain() { write_prepared(turn, &hit) } else { write_composed(turn, &mut hit) };
     let bytes_sent = (turn.out.len() - before) as u64;
-    record::in_turn(turn.batch, hit.admitted.received(), Some(found), Done { bytes_sent, ..done });
+    let received = hit.admitted.received();
+    let bytes_received = received.head.bytes_len() as u64 + turn.body_bytes;
+    record::in_turn(turn.batch, received, Some(found), Done { bytes_sent, bytes_received, ..done });
     hit.finish();
     Progress::Answered
 }
@@ -231,11 +235,6 @@ fn write_length(length: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(b"Content-Length: ");
     out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
     out.extend_from_slice(b"\r\n");
-}
-
-/// Whether nothing of the request is left to come, as far as its head says.
-fn body_is_over(head: &Head<'_>) -> bool {
-    head.body() == tidegate_http::Framing::Empty
 }
 
 fn is_http10(head: &Head<'_>) -> bool {

@@ -2,8 +2,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
-use tidegate_http::HeadLimits;
-use tidegate_spec::Spec;
+use tidegate_spec::{ForwardedBy, Network, NodeLimits, Spec};
 use tidegate_telemetry::AccessSettings;
 
 use crate::clock::Clock;
@@ -31,8 +30,12 @@ pub struct EdgeConfig {
     pub links_bytes: u64,
     /// Keys that the limit table has room for; 48 bytes each.
     pub limit_keys: usize,
-    /// What a request head may cost.
-    pub head_limits: HeadLimits,
+    /// What one connection and one message may cost.
+    pub limits: NodeLimits,
+    /// Proxies in front of the node, which may say on whose behalf they ask.
+    pub trusted_proxies: Vec<Network>,
+    /// The field in which they say it.
+    pub forwarded_by: ForwardedBy,
     /// Where the configuration comes from.
     pub source: Source,
     /// The access log; none when absent.
@@ -79,7 +82,9 @@ impl EdgeConfig {
             cache_disk_bytes: 0,
             links_bytes: LINKS_BYTES,
             limit_keys: LIMIT_KEYS,
-            head_limits: HeadLimits::default(),
+            limits: NodeLimits::default(),
+            trusted_proxies: Vec::new(),
+            forwarded_by: ForwardedBy::default(),
             source,
             access_log: None,
             drain: Duration::from_secs(DRAIN_S),

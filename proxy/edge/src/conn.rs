@@ -17,6 +17,7 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use pingora_core::{protocols::Stream, server::ShutdownWatch};
 use tidegate_http::{Framing, Head, HeadLimits, Refusal, StoredHead, parse_head};
+use tidegate_spec::NodeLimits;
 use tidegate_telemetry::Counter;
 use tokio::{
     io::{AsyncRead, ReadBuf},
@@ -27,9 +28,11 @@ use crate::{
     Edge,
     clock::Now,
     facts::ConnectionFacts,
+    identity::Identity,
     lane::{H1, close_gently},
     node::Batch,
     out::{Backlog, Out},
+    pace::Pace,
     request::{self, Context, Detached, Progress, Turn},
     rescue, slow,
 };
@@ -38,10 +41,6 @@ use crate::{
 const INPUT_BYTES: usize = HeadLimits::HEAD_BYTES_CAP + 16 * 1024;
 /// Answers collected before they are written, so that a long pipeline cannot fill memory.
 const OUT_BYTES_MAX: usize = 256 * 1024;
-/// From its first byte a request head must be complete within this time.
-const HEAD_MS: u64 = 10_000;
-/// How long a connection may wait for its next request.
-const KEEP_ALIVE_MS: u64 = 75_000;
 /// How soon a waiting connection notices that the node drains.
 const DRAIN_NOTICE_MS: u64 = 5_000;
 
@@ -66,6 +65,8 @@ struct Conn {
     unparsed: bool,
     /// Monotonic microseconds at which the connection is given up.
     deadline_us: u64,
+    /// Requests that have come so far.
+    requests: u64,
     /// When the head under way began to arrive.
     head_began_us: Option<u64>,
     watchdog: Pin<Box<Sleep>>,
@@ -103,11 +104,12 @@ pub(crate) async fn run(
     facts: Arc<ConnectionFacts>,
     shutdown: &ShutdownWatch,
 ) {
-    let mut conn = Conn::new(stream, facts, edge.node.clock.now());
+    let mut conn = Conn::new(stream, facts, &edge.node.limits, edge.node.clock.now());
     loop {
         match poll_fn(|cx| conn.poll_turn(edge, shutdown, cx)).await {
             Next::Flush(mut backlog) => {
-                if backlog.send(&mut conn.stream).await.is_err() {
+                let mut pace = Pace::sending(&edge.node.limits);
+                if backlog.send(&mut conn.stream, &mut pace).await.is_err() {
                     return;
                 }
                 if conn.closing {
@@ -126,14 +128,15 @@ pub(crate) async fn run(
 // === impl Conn ===
 
 impl Conn {
-    fn new(stream: Stream, facts: Arc<ConnectionFacts>, now: Now) -> Self {
+    fn new(stream: Stream, facts: Arc<ConnectionFacts>, limits: &NodeLimits, now: Now) -> Self {
         Self {
             stream,
             facts,
             pending: Vec::new(),
             unparsed: false,
-            deadline_us: now.mono_us + HEAD_MS * 1000,
+            deadline_us: now.mono_us + micros(limits.head_timeout),
             head_began_us: None,
+            requests: 0,
             watchdog: Box::pin(tokio::time::sleep(Duration::from_millis(DRAIN_NOTICE_MS))),
             closing: false,
         }
@@ -215,7 +218,7 @@ impl Conn {
                 backlog,
             })));
         }
-        self.keep(&input[eaten.consumed..], now);
+        self.keep(&input[eaten.consumed..], &edge.node.limits, now);
         match backlog {
             Some(backlog) => Some(Next::Flush(backlog)),
             None if self.closing && !self.unparsed => Some(Next::Close),
@@ -234,7 +237,6 @@ impl Conn {
     ) -> Eaten {
         let node = &edge.node;
         let running = node.running.load();
-        let cx = Context { node, running: &running, now, facts: &self.facts };
         let mut consumed = 0;
         self.unparsed = false;
         while consumed < input.len() && !(self.closing && consumed > 0) {
@@ -245,7 +247,17 @@ impl Conn {
             match parse_head(&input[consumed..], &node.head_limits, self.facts.scheme) {
                 Ok(None) => break,
                 Ok(Some((head, length))) => {
-                    let mut turn = Turn { out, batch, closing: self.closing };
+                    self.count(&node.limits);
+                    let rest = &input[consumed + length..];
+                    let body = body_here(&head, rest);
+                    let mut turn = Turn {
+                        out,
+                        batch,
+                        closing: self.closing || body.is_none(),
+                        body_bytes: body.unwrap_or(rest.len()) as u64,
+                    };
+                    let identity = Identity::of(&node.trust, &self.facts, &head);
+                    let cx = Context::new(node, &running, now, &self.facts, identity);
                     match request::begin(cx, &mut turn, &head) {
                         Progress::Answered => {
                             consumed += length;
@@ -266,18 +278,24 @@ impl Conn {
         Eaten { consumed, slow: None }
     }
 
+    /// The last request that a connection may carry ends it.
+    fn count(&mut self, limits: &NodeLimits) {
+        self.requests += 1;
+        self.closing |= self.requests == limits.requests_per_connection;
+    }
+
     /// Keeps what is left of the input and sets the time by which more must come.
-    fn keep(&mut self, rest: &[u8], now: Now) {
+    fn keep(&mut self, rest: &[u8], limits: &NodeLimits, now: Now) {
         self.pending.clear();
         self.pending.extend_from_slice(rest);
         if rest.is_empty() {
             // An idle connection keeps no buffer.
             self.pending.shrink_to(0);
             self.head_began_us = None;
-            self.deadline_us = now.mono_us + KEEP_ALIVE_MS * 1000;
+            self.deadline_us = now.mono_us + micros(limits.keep_alive);
         } else {
             let began = *self.head_began_us.get_or_insert(now.mono_us);
-            self.deadline_us = began + HEAD_MS * 1000;
+            self.deadline_us = began + micros(limits.head_timeout);
         }
     }
 
@@ -330,14 +348,15 @@ impl Conn {
 
     /// Hands the connection to the slow lane and takes it back, if it can be used again.
     async fn take_slow_lane(self, edge: &Arc<Edge>, request: Box<SlowRequest>) -> Option<Self> {
-        let Self { mut stream, facts, closing, watchdog, .. } = self;
+        let Self { mut stream, facts, closing, watchdog, requests, .. } = self;
         let SlowRequest { detached, head, rest, backlog } = *request;
+        let limits = &edge.node.limits;
         if let Some(mut backlog) = backlog {
-            backlog.send(&mut stream).await.ok()?;
+            backlog.send(&mut stream, &mut Pace::sending(limits)).await.ok()?;
         }
         let lane = {
             let head = head.read().ok()?;
-            H1::new(stream, rest, &head, detached.body_bytes_max(), !closing)
+            H1::new(stream, rest, &head, limits, detached.body_bytes_max(limits), !closing)
         };
         // Boxed, so that a waiting connection does not carry the slow lane's state.
         let lane = Box::pin(slow::run(edge, detached, head, lane)).await;
@@ -350,8 +369,9 @@ impl Conn {
             facts,
             unparsed: !input.is_empty(),
             pending: input.into(),
-            deadline_us: edge.node.clock.now().mono_us + KEEP_ALIVE_MS * 1000,
+            deadline_us: edge.node.clock.now().mono_us + micros(limits.keep_alive),
             head_began_us: None,
+            requests,
             watchdog,
             closing,
             stream,
@@ -365,18 +385,27 @@ impl Worker {
     }
 }
 
+/// Bytes of the request's body, when all of them are here.
+fn body_here(head: &Head<'_>, rest: &[u8]) -> Option<usize> {
+    match head.body() {
+        Framing::Empty => Some(0),
+        Framing::Length(length) => usize::try_from(length).ok().filter(|n| *n <= rest.len()),
+        Framing::Chunked => None,
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX / 2)
+}
+
 /// A request answered before its body was read: the body is skipped when it is here already,
 /// otherwise the connection ends, because what follows can no longer be told from a body.
 fn skip_body(closing: &mut bool, head: &Head<'_>, rest: &[u8]) -> usize {
     *closing |= !head.keep_alive();
-    match head.body() {
-        Framing::Empty => 0,
-        Framing::Length(length) if length <= rest.len() as u64 => length as usize,
-        Framing::Length(_) | Framing::Chunked => {
-            *closing = true;
-            rest.len()
-        }
-    }
+    body_here(head, rest).unwrap_or_else(|| {
+        *closing = true;
+        rest.len()
+    })
 }
 
 const HEAD_TIMEOUT: Refusal = Refusal {

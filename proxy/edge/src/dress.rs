@@ -11,7 +11,7 @@ use tidegate_wasm::{Phases, RequestContext, Verdict};
 
 use crate::{
     admit,
-    facts::ConnectionFacts,
+    identity::Identity,
     lane::Lane,
     running::Running,
     view::{Edits, Surroundings, View},
@@ -21,7 +21,7 @@ use crate::{
 pub(crate) struct Dress {
     pub(crate) running: Arc<Running>,
     pub(crate) found: Match,
-    pub(crate) facts: Arc<ConnectionFacts>,
+    pub(crate) identity: Identity,
     pub(crate) unix_us: u64,
     /// The request head, to show it to plugins again.
     pub(crate) request: StoredHead,
@@ -67,7 +67,7 @@ impl Dress {
     fn around(&self) -> Surroundings<'_> {
         let (site, route) = self.running.names(Some(self.found));
         Surroundings {
-            client: self.facts.client,
+            client: self.identity.client,
             site,
             route,
             time_ns: (self.unix_us * 1000) as i64,
@@ -169,5 +169,9 @@ impl<L: Lane> Lane for Dressed<L> {
 
     fn sent_bytes(&self) -> u64 {
         self.lane.sent_bytes()
+    }
+
+    fn received_bytes(&self) -> u64 {
+        self.lane.received_bytes()
     }
 }

@@ -432,7 +432,7 @@ fn dress<'r>(
     let dress = Dress {
         running: received.cx.running.clone(),
         found: admitted.found(),
-        facts: received.cx.facts.clone(),
+        identity: received.cx.identity(),
         unix_us: received.cx.now.unix_us,
         request: slow.request.clone(),
         edits: received.edits.clone(),

@@ -25,6 +25,9 @@ pub(crate) trait Lane: Downstream {
     /// Response body bytes written so far.
     fn sent_bytes(&self) -> u64;
 
+    /// Request body bytes read so far.
+    fn received_bytes(&self) -> u64;
+
     /// Sends a whole answer.
     fn answer(
         &mut self,

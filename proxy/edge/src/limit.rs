@@ -18,7 +18,7 @@ pub(crate) fn charge(verified: Verified<'_>) -> Result<Permitted<'_>, Stop<'_>> 
     let cx = verified.routed.received.cx;
     let head = verified.routed.received.head;
     let request = Request {
-        client: cx.facts.client.ip(),
+        client: cx.client.ip(),
         host: head.host(),
         method: head.method().as_str(),
         path: head.path(),

@@ -9,12 +9,14 @@ use arc_swap::ArcSwap;
 use tidegate_http::HeadLimits;
 use tidegate_limit::Table as LimitTable;
 use tidegate_route::links;
+use tidegate_spec::NodeLimits;
 use tidegate_store::Store;
 use tidegate_telemetry::{AccessLog, AccessRecord, Phase, Reason};
 use tidegate_upstream::Upstreams;
 
 use crate::{
     clock::{Clock, Now},
+    identity::Trust,
     proof::Proof,
     running::Running,
     single_flight::SingleFlight,
@@ -29,6 +31,8 @@ pub(crate) struct Node {
     pub(crate) name: String,
     pub(crate) clock: Clock,
     pub(crate) head_limits: HeadLimits,
+    pub(crate) limits: NodeLimits,
+    pub(crate) trust: Trust,
     /// The configuration in force. Requests pin it; a change swaps it.
     pub(crate) running: ArcSwap<Running>,
     pub(crate) store: Store,
@@ -67,6 +71,7 @@ struct Tally {
     phase: Phase,
     reason: Option<Reason>,
     bytes_sent: u64,
+    bytes_received: u64,
 }
 
 // === impl Batch ===
@@ -86,8 +91,9 @@ impl Batch {
         phase: Phase,
         reason: Option<Reason>,
         bytes_sent: u64,
+        bytes_received: u64,
     ) {
-        self.tallies.push(Tally { status, phase, reason, bytes_sent });
+        self.tallies.push(Tally { status, phase, reason, bytes_sent, bytes_received });
     }
 
     /// Counts the requests. Their duration is that of the turn, which all of them shared.
@@ -102,6 +108,7 @@ impl Batch {
                 phase: tally.phase,
                 reason: tally.reason,
                 bytes_sent: tally.bytes_sent,
+                bytes_received: tally.bytes_received,
                 duration_us,
                 ..AccessRecord::default()
             };

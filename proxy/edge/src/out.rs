@@ -9,17 +9,16 @@ use std::{
     io::{self, IoSlice},
     pin::Pin,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use bytes::{Buf, Bytes};
 use pingora_core::protocols::Stream;
 use tokio::io::AsyncWrite;
 
+use crate::pace::Pace;
+
 /// Bodies up to this size are copied behind their head: cheaper than one more I/O vector.
 const COPIED_BODY_BYTES_MAX: usize = 4096;
-/// The longest time a client may take no byte of what is sent to it.
-const WRITE_IDLE_MS: u64 = 30_000;
 /// I/O vectors handed to one write call.
 const VECTORS_MAX: usize = 32;
 
@@ -135,11 +134,11 @@ impl Backlog {
         }
     }
 
-    /// Sends everything; fails when the client takes no byte for [`WRITE_IDLE_MS`].
-    pub(crate) async fn send(&mut self, stream: &mut Stream) -> io::Result<()> {
+    /// Sends everything; fails when the client takes it too slowly.
+    pub(crate) async fn send(&mut self, stream: &mut Stream, pace: &mut Pace) -> io::Result<()> {
         while !self.0.is_empty() {
-            let some = poll_fn(|cx| self.poll_send_some(stream, cx));
-            tokio::time::timeout(Duration::from_millis(WRITE_IDLE_MS), some).await??;
+            let sent = pace.wait(poll_fn(|cx| self.poll_send_some(stream, cx))).await?;
+            pace.moved(sent);
         }
         Ok(())
     }
@@ -156,7 +155,7 @@ impl Backlog {
         &mut self,
         stream: &mut Stream,
         cx: &mut Context<'_>,
-    ) -> Poll<io::Result<()>> {
+    ) -> Poll<io::Result<usize>> {
         let mut vectors = [IoSlice::new(&[]); VECTORS_MAX];
         let mut count = 0;
         for (vector, piece) in vectors.iter_mut().zip(&self.0) {
@@ -168,7 +167,7 @@ impl Backlog {
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
         }
         self.advance(sent);
-        Poll::Ready(Ok(()))
+        Poll::Ready(Ok(sent))
     }
 
     fn advance(&mut self, mut sent: usize) {

@@ -1,13 +1,17 @@
 //! The request as it goes upstream.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
-use tidegate_http::{FieldList, Framing, Head, Known, Scheme, tokens};
+use tidegate_http::{
+    FieldList, Framing, Head, Known, Scheme, Version, forwarded::write_hop, tokens,
+};
 use tidegate_sign::{Carrier, cookie_without};
 use tidegate_snapshot::Action;
 use tidegate_spec::Balance;
 use tidegate_upstream::Outbound;
 
-use crate::{node::CACHE_NAME, request::Admitted};
+use crate::{identity::Chain, node::CACHE_NAME, request::Admitted};
 
 /// Fields that ask for something else than the whole representation: a fetch for the cache leaves
 /// them out, and answers them from what it gets.
@@ -32,7 +36,7 @@ pub(crate) fn build(admitted: &Admitted<'_>, purpose: Purpose) -> Option<Outboun
         Some(edits) => edits.fields.clone(),
         None => head.to_field_list(),
     };
-    if has_looped(&fields, &node.name) {
+    if has_looped(&fields, &node.name, node.limits.hops_max) {
         return None;
     }
     let upgrade = head.upgrade().map(Bytes::copy_from_slice);
@@ -124,32 +128,64 @@ fn strip_cookies(fields: &mut FieldList, names: &[impl AsRef<str>]) {
     lines.iter().for_each(|line| fields.push("cookie", line));
 }
 
-/// Says who asks: the client's address (replaced, not believed), this node (RFC 9110 section 7.6.3,
-/// RFC 8586).
+/// Says who asks, on what believed proxies said and anew (RFC 7239), by way of what (RFC 9110
+/// section 7.6.3, RFC 8586), and as a part of which trace.
 fn introduce(fields: &mut FieldList, admitted: &Admitted<'_>) {
     let received = admitted.received();
-    let https = received.head.scheme() == Scheme::Https;
+    let cx = received.cx;
     // What only an edge may say.
     fields.remove("x-client-country");
-    fields.set("X-Forwarded-For", received.cx.facts.client.ip().to_string());
-    fields.set("X-Forwarded-Proto", if https { "https" } else { "http" });
-    fields.add("Via", format!("1.1 {CACHE_NAME}"));
-    fields.add("CDN-Loop", loop_token(&received.cx.node.name));
+    let chain = cx.node.trust.chain(cx.facts, received.head);
+    let host = chain.client.host.as_deref().map_or_else(|| received.head.authority(), Cow::from);
+    let addresses: Vec<_> = chain.addresses.iter().map(ToString::to_string).collect();
+    fields.set("X-Forwarded-For", addresses.join(", "));
+    fields.set("X-Forwarded-Proto", cx.scheme.as_str());
+    fields.set("X-Forwarded-Host", host.as_bytes());
+    fields.remove("x-forwarded-port");
+    fields.set("Forwarded", forwarded(&chain, cx.scheme, &host));
+    fields.add("Via", format!("{} {CACHE_NAME}", via_version(received.head.version())));
+    fields.add("CDN-Loop", loop_token(&cx.node.name));
+    if !cx.trace.given {
+        fields.remove("tracestate");
+    }
+    fields.set("Traceparent", cx.trace.parent.text());
+    fields.set("X-Request-Id", cx.trace.id());
+}
+
+fn forwarded(chain: &Chain, scheme: Scheme, host: &str) -> String {
+    let mut out = String::with_capacity(64);
+    for (at, address) in chain.addresses.iter().enumerate() {
+        write_hop(*address, (at == 0).then_some((scheme, host)), &mut out);
+    }
+    out
+}
+
+/// The version of the message as received: the name of the protocol is left out for HTTP.
+const fn via_version(version: Version) -> &'static str {
+    match version {
+        Version::Http10 => "1.0",
+        Version::Http11 => "1.1",
+        Version::Http2 => "2",
+    }
 }
 
 fn loop_token(node: &str) -> String {
     format!("{CACHE_NAME}-{node}")
 }
 
-fn has_looped(fields: &FieldList, node: &str) -> bool {
-    let token = loop_token(node);
-    fields
-        .iter()
-        .filter(|field| field.name.eq_ignore_ascii_case(b"cdn-loop"))
-        .flat_map(|field| tokens(field.value))
-        .any(|entry| {
-            entry.split(|&b| b == b';').next().map(<[u8]>::trim_ascii) == Some(token.as_bytes())
-        })
+/// Whether the request has passed this very node before, or too many of its kind.
+fn has_looped(fields: &FieldList, node: &str, hops_max: usize) -> bool {
+    let own = loop_token(node);
+    let mut hops = 0;
+    let lines = fields.iter().filter(|field| field.name.eq_ignore_ascii_case(b"cdn-loop"));
+    for entry in lines.flat_map(|field| tokens(field.value)) {
+        let id = entry.split(|&b| b == b';').next().unwrap_or_default().trim_ascii();
+        if id == own.as_bytes() {
+            return true;
+        }
+        hops += usize::from(id.starts_with(CACHE_NAME.as_bytes()));
+    }
+    hops >= hops_max
 }
 
 fn wants_trailers(head: &Head<'_>) -> bool {

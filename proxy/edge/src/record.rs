@@ -20,6 +20,8 @@ pub(crate) struct Done<'d> {
     pub(crate) phase: Phase,
     pub(crate) reason: Option<Reason>,
     pub(crate) bytes_sent: u64,
+    /// Head and body.
+    pub(crate) bytes_received: u64,
     pub(crate) upstream: &'d str,
     pub(crate) upstream_us: u64,
     pub(crate) plugin: &'d str,
@@ -32,6 +34,7 @@ impl Default for Done<'_> {
             phase: Phase::Fault,
             reason: None,
             bytes_sent: 0,
+            bytes_received: 0,
             upstream: "",
             upstream_us: 0,
             plugin: "",
@@ -51,16 +54,19 @@ pub(crate) fn in_turn(
     if node.access_log.is_on() {
         let duration_us = node.clock.now().mono_us.saturating_sub(received.cx.now.mono_us);
         let path = without_tokens(received.head.path());
-        node.access_log.write(&record(received.cx, received.head, &path, found, done, duration_us));
+        let id = received.cx.trace.id();
+        let record = record(received.cx, received.head, &path, &id, found, done, duration_us);
+        node.access_log.write(&record);
     }
-    batch.push(done.status, done.phase, done.reason, done.bytes_sent);
+    batch.push(done.status, done.phase, done.reason, done.bytes_sent, done.bytes_received);
 }
 
 /// Records a request of the slow lane.
 pub(crate) fn of_slow_lane(cx: Context<'_>, head: &Head<'_>, found: Option<Match>, done: Done<'_>) {
     let duration_us = cx.node.clock.now().mono_us.saturating_sub(cx.now.mono_us);
     let path = without_tokens(head.path());
-    let record = record(cx, head, &path, found, done, duration_us);
+    let id = cx.trace.id();
+    let record = record(cx, head, &path, &id, found, done, duration_us);
     record.count();
     cx.node.access_log.write(&record);
 }
@@ -79,18 +85,20 @@ pub(crate) fn of_refusal(
             status: done.status,
             client: client.ip(),
             bytes_sent: done.bytes_sent,
+            bytes_received: done.bytes_received,
             phase: done.phase,
             reason: done.reason,
             ..AccessRecord::default()
         });
     }
-    batch.push(done.status, done.phase, done.reason, done.bytes_sent);
+    batch.push(done.status, done.phase, done.reason, done.bytes_sent, done.bytes_received);
 }
 
 fn record<'a>(
     cx: Context<'a>,
     head: &'a Head<'_>,
     path: &'a str,
+    id: &'a str,
     found: Option<Match>,
     done: Done<'a>,
     duration_us: u64,
@@ -101,12 +109,12 @@ fn record<'a>(
         status: done.status,
         method: head.method().as_str(),
         protocol: protocol(head.version()),
-        scheme: head.scheme().as_str(),
+        scheme: cx.scheme.as_str(),
         host: head.host(),
         path,
-        client: cx.facts.client.ip(),
+        client: cx.client.ip(),
         bytes_sent: done.bytes_sent,
-        bytes_received: 0,
+        bytes_received: done.bytes_received,
         duration_us,
         phase: done.phase,
         reason: done.reason,
@@ -114,7 +122,7 @@ fn record<'a>(
         route,
         upstream: done.upstream,
         upstream_us: done.upstream_us,
-        request_id: head.text(Known::Traceparent).unwrap_or(""),
+        request_id: id,
         plugin: done.plugin,
         user_agent: head.field(Known::UserAgent).unwrap_or(b""),
         referer: head.field(Known::Referer).unwrap_or(b""),

@@ -16,14 +16,15 @@
 //! Whatever has to wait goes to the slow lane (`slow.rs`), which takes up the same walk where the
 //! fast lane left it ([`resume`]).
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, net::SocketAddr, sync::Arc};
 
 use tidegate_cache::{Key, Target};
-use tidegate_http::{Fields, Head};
+use tidegate_http::{Fields, Head, Scheme};
 use tidegate_limit::Permit;
 use tidegate_route::Match;
 use tidegate_sign::Carrier;
 use tidegate_snapshot::Route;
+use tidegate_spec::NodeLimits;
 use tidegate_wasm::RequestContext;
 
 use crate::{
@@ -31,6 +32,7 @@ use crate::{
     answer::Answer,
     clock::Now,
     facts::ConnectionFacts,
+    identity::{Identity, Trace},
     limit, lookup,
     lookup::Found,
     node::{Batch, Node},
@@ -49,6 +51,10 @@ pub(crate) struct Context<'r> {
     pub(crate) running: &'r Arc<Running>,
     pub(crate) now: Now,
     pub(crate) facts: &'r Arc<ConnectionFacts>,
+    /// Who asks, after what trusted proxies say.
+    pub(crate) client: SocketAddr,
+    pub(crate) scheme: Scheme,
+    pub(crate) trace: Trace,
 }
 
 /// A request and what plugins changed about it.
@@ -109,6 +115,7 @@ pub(crate) struct Detached {
     pub(crate) running: Arc<Running>,
     pub(crate) now: Now,
     pub(crate) facts: Arc<ConnectionFacts>,
+    pub(crate) identity: Identity,
     pub(crate) edits: Option<Box<Edits>>,
     pub(crate) found: Match,
     pub(crate) signature: Signature<'static>,
@@ -139,6 +146,8 @@ pub(crate) struct Turn<'t> {
     pub(crate) batch: &'t mut Batch,
     /// The connection closes after this answer.
     pub(crate) closing: bool,
+    /// Bytes of the request's body, as far as they are here.
+    pub(crate) body_bytes: u64,
 }
 
 /// Walks a request as far as it goes without waiting, and writes the answer if that is all the way.
@@ -174,6 +183,26 @@ pub(crate) fn resume<'r>(admitted: Admitted<'r>) -> Result<Found<'r>, Stop<'r>> 
     Ok(lookup::look(keyed))
 }
 
+// === impl Context ===
+
+impl<'r> Context<'r> {
+    /// What a request with this head, on this connection, may look at.
+    pub(crate) fn new(
+        node: &'r Node,
+        running: &'r Arc<Running>,
+        now: Now,
+        facts: &'r Arc<ConnectionFacts>,
+        identity: Identity,
+    ) -> Self {
+        let Identity { client, scheme, trace } = identity;
+        Self { node, running, now, facts, client, scheme, trace }
+    }
+
+    pub(crate) const fn identity(&self) -> Identity {
+        Identity { client: self.client, scheme: self.scheme, trace: self.trace }
+    }
+}
+
 // === impl Received ===
 
 impl<'r> Received<'r> {
@@ -195,7 +224,7 @@ impl<'r> Received<'r> {
     pub(crate) fn around(&self, found: Option<Match>) -> Surroundings<'r> {
         let (site, route) = self.cx.running.names(found);
         let time_ns = (self.cx.now.unix_us * 1000) as i64;
-        Surroundings { client: self.cx.facts.client, site, route, time_ns }
+        Surroundings { client: self.cx.client, site, route, time_ns }
     }
 
     pub(crate) fn stop(self, found: Option<Match>, answer: Answer<'r>) -> Stop<'r> {
@@ -240,6 +269,7 @@ impl<'r> Verified<'r> {
             running: received.cx.running.clone(),
             now: received.cx.now,
             facts: received.cx.facts.clone(),
+            identity: received.cx.identity(),
             edits: received.edits,
             found,
             signature: self.signature.into_owned(),
@@ -295,7 +325,7 @@ impl<'r> Admitted<'r> {
     pub(crate) fn target(&self) -> Target<'_> {
         let received = self.received();
         Target {
-            scheme: received.cx.facts.scheme,
+            scheme: received.cx.scheme,
             host: received.head.host(),
             port: received.head.port(),
             path: self.path(),
@@ -324,8 +354,9 @@ impl<'r> Admitted<'r> {
 
 impl Detached {
     /// The largest request body that the route takes, in bytes.
-    pub(crate) fn body_bytes_max(&self) -> u64 {
-        self.running.snapshot.route(self.found.route).body_bytes_max.unwrap_or(u64::MAX)
+    pub(crate) fn body_bytes_max(&self, limits: &NodeLimits) -> u64 {
+        let route = self.running.snapshot.route(self.found.route);
+        route.body_bytes_max.unwrap_or(limits.body_bytes_max)
     }
 
     /// The request again, with a head parsed anew: the work it waits for comes beside it.

@@ -52,7 +52,7 @@ pub(crate) async fn run<L: Lane>(
     let head = &head;
     let running = detached.running.clone();
     let facts = detached.facts.clone();
-    let cx = Context { node: &edge.node, running: &running, now: detached.now, facts: &facts };
+    let cx = Context::new(&edge.node, &running, detached.now, &facts, detached.identity);
     let found = detached.found;
     let (admitted, work) = detached.attach(cx, head);
     let slow = Slow { edge, request };
@@ -65,6 +65,7 @@ pub(crate) async fn run<L: Lane>(
         phase: ended.phase,
         reason: ended.reason,
         bytes_sent: lane.sent_bytes(),
+        bytes_received: head.bytes_len() as u64 + lane.received_bytes(),
         upstream: &ended.upstream,
         upstream_us: ended.upstream_us,
         plugin: &ended.plugin,

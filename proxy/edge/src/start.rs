@@ -14,9 +14,11 @@ use std::{
 
 use arc_swap::ArcSwap;
 use tidegate_cache::KeySeed;
+use tidegate_http::HeadLimits;
 use tidegate_limit::{Secret, Table as LimitTable};
 use tidegate_route::links;
 use tidegate_snapshot::Problem;
+use tidegate_spec::NodeLimits;
 use tidegate_store::{DiskConfig, DiskTier, Store};
 use tidegate_telemetry::{AccessLog, Gauge, Samples, register_source};
 use tidegate_upstream::{Upstreams, UpstreamsConfig};
@@ -27,6 +29,7 @@ use crate::{
     Edge, EdgeConfig, Source, admin,
     clock::Clock,
     dispatch::Calls,
+    identity::Trust,
     listen,
     node::{LinkTables, Node},
     running::{Modules, Running},
@@ -192,7 +195,9 @@ fn node(config: &EdgeConfig) -> Result<Node, StartError> {
     Ok(Node {
         name: config.name.clone(),
         clock: config.clock.clone(),
-        head_limits: config.head_limits,
+        head_limits: head_limits(&config.limits),
+        limits: config.limits,
+        trust: Trust { proxies: config.trusted_proxies.clone(), by: config.forwarded_by },
         running: ArcSwap::from_pointee(Running::empty().map_err(StartError::Problems)?),
         store: store(config)?,
         limit_table: LimitTable::new(config.limit_keys, Secret::new(random()?)),
@@ -202,6 +207,15 @@ fn node(config: &EdgeConfig) -> Result<Node, StartError> {
         link_tables: LinkTables::new(limits),
         link_questions: SingleFlight::default(),
     })
+}
+
+fn head_limits(limits: &NodeLimits) -> HeadLimits {
+    let bytes = |size: u64| usize::try_from(size).unwrap_or(usize::MAX);
+    HeadLimits {
+        head_bytes_max: bytes(limits.head_bytes_max).min(HeadLimits::HEAD_BYTES_CAP),
+        fields_max: limits.head_fields_max.min(HeadLimits::FIELDS_CAP),
+        target_bytes_max: bytes(limits.target_bytes_max),
+    }
 }
 
 /// The cache: in memory, and behind it on disk where the node has room for one. A disk that cannot

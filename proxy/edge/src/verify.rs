@@ -27,7 +27,7 @@ pub(crate) fn check(routed: Routed<'_>) -> Result<Verified<'_>, Stop<'_>> {
         method: head.method().as_str(),
         path: head.path(),
         query: head.query(),
-        client: cx.facts.client.ip(),
+        client: cx.client.ip(),
         country: None,
         fields: head,
     };

@@ -159,6 +159,12 @@ impl<'a> Head<'a> {
         self.field(name).and_then(|value| std::str::from_utf8(value).ok())
     }
 
+    /// Bytes of the head: as received in HTTP/1, of names and values in HTTP/2.
+    #[inline]
+    pub fn bytes_len(&self) -> usize {
+        self.section.bytes_len()
+    }
+
     /// The field lines in order.
     pub fn fields(&self) -> impl DoubleEndedIterator<Item = Field<'a>> + ExactSizeIterator {
         self.section.iter()

@@ -50,7 +50,7 @@ pub use fleet::Spec;
 pub use keys::{Key, KeyAlgorithm, KeyMaterial, Keyset, Secret, TokenFormat};
 pub use limit::{Limit, LimitAlgorithm, LimitMissing, LimitMode};
 pub use link::{LinkDomain, RedirectRule, RedirectTable};
-pub use node_file::NodeConfig;
+pub use node_file::{ForwardedBy, Http2Limits, Network, NetworkInvalid, NodeConfig, NodeLimits};
 pub use plugin::{OnFailure, Plugin, PluginModule};
 pub use problem::Problem;
 pub use reader::key_path;

@@ -5,6 +5,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 
+mod limits;
+mod network;
+
+pub use limits::{Http2Limits, NodeLimits};
+pub use network::{Network, NetworkInvalid};
+
 use crate::units::{parse_duration, parse_size};
 
 /// What one edge node is told about itself. Everything else is in the fleet spec.
@@ -17,6 +23,13 @@ pub struct NodeConfig {
     pub labels: std::collections::BTreeMap<String, String>,
     /// Where it listens.
     pub listeners: Vec<Listener>,
+    /// Who may say on whose behalf a request comes: proxies in front of this node. From anyone else
+    /// `Forwarded` and `X-Forwarded-*` are dropped.
+    pub trusted_proxies: Vec<Network>,
+    /// The field that those proxies write. The other one is not believed: it would be the client's.
+    pub forwarded_by: ForwardedBy,
+    /// What one connection and one message may cost.
+    pub limits: NodeLimits,
     /// Worker threads; one per core when absent.
     pub threads: Option<usize>,
     /// Folder of everything the node keeps: confirmed snapshots, the disk cache, the log spool.
@@ -34,6 +47,17 @@ pub struct NodeConfig {
     /// How long open requests may go on after a stop signal.
     #[serde(deserialize_with = "duration")]
     pub drain: Duration,
+}
+
+/// The field in which trusted proxies say on whose behalf they ask.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ForwardedBy {
+    /// `X-Forwarded-For`, with `X-Forwarded-Proto` and `X-Forwarded-Host` beside it.
+    #[default]
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
 }
 
 /// One address to listen on.
@@ -105,6 +129,9 @@ impl Default for NodeConfig {
             name: None,
             labels: Default::default(),
             listeners: vec![Listener { address, proxy_protocol: false }],
+            trusted_proxies: Vec::new(),
+            forwarded_by: ForwardedBy::default(),
+            limits: NodeLimits::default(),
             threads: None,
             data: "data/edge".into(),
             cache: NodeCache::default(),

@@ -7,6 +7,7 @@ use pingora_core::protocols::Stream;
 use tidegate_http::{
     FieldList, Fields, Head, Method, Refusal, ResponseHead, Version, chunked, write_status_line,
 };
+use tidegate_spec::NodeLimits;
 use tidegate_upstream::{Downstream, DownstreamGone, ResponseFraming};
 use tokio::io::AsyncReadExt;
 
@@ -14,10 +15,8 @@ use super::{
     Lane,
     request_body::{Piece, RequestBody},
 };
-use crate::{date, out::Backlog};
+use crate::{date, out::Backlog, pace::Pace};
 
-/// The longest silence of a client that still owes body bytes.
-const BODY_IDLE_MS: u64 = 30_000;
 /// Bytes held back so that small writes leave together.
 const HELD_BACK_BYTES_MAX: usize = 64 * 1024;
 /// Bytes read ahead of a response: the next pipelined requests.
@@ -31,6 +30,9 @@ pub(crate) struct H1 {
     input: BytesMut,
     body: RequestBody,
     body_bytes_left: u64,
+    received_bytes: u64,
+    receiving: Pace,
+    sending: Pace,
     continue_due: bool,
     refusal: Option<Refusal>,
     reply: Reply,
@@ -67,6 +69,7 @@ impl H1 {
         stream: Stream,
         input: BytesMut,
         head: &Head<'_>,
+        limits: &NodeLimits,
         body_bytes_max: u64,
         keep_alive: bool,
     ) -> Self {
@@ -75,6 +78,9 @@ impl H1 {
             input,
             body: RequestBody::new(head.body()),
             body_bytes_left: body_bytes_max,
+            received_bytes: 0,
+            receiving: Pace::receiving(limits),
+            sending: Pace::sending(limits),
             continue_due: head.expects_continue() && head.version() == Version::Http11,
             refusal: None,
             reply: Reply {
@@ -119,6 +125,7 @@ impl H1 {
 
     fn count(&mut self, data: Bytes) -> Result<Bytes, DownstreamGone> {
         let length = data.len() as u64;
+        self.received_bytes += length;
         if length > self.body_bytes_left && !matches!(self.body, RequestBody::Raw) {
             return Err(self.refuse(BODY_TOO_LARGE));
         }
@@ -146,10 +153,18 @@ impl H1 {
         self.input.reserve(READ_BYTES);
         let mut room = (&mut self.input).limit(READ_BYTES);
         let read = self.stream.read_buf(&mut room);
-        match tokio::time::timeout(Duration::from_millis(BODY_IDLE_MS), read).await {
-            Ok(Ok(0)) if !self.input.is_empty() => Err(DownstreamGone),
-            Ok(Ok(_)) => Ok(()),
-            _ => Err(DownstreamGone),
+        if matches!(self.body, RequestBody::Raw) {
+            // Who speaks next, and when, is up to the protocol that was switched to.
+            return read.await.map(drop).map_err(|_| DownstreamGone);
+        }
+        match self.receiving.wait(read).await {
+            Ok(0) if !self.input.is_empty() => Err(DownstreamGone),
+            Ok(read) => {
+                self.receiving.moved(read);
+                Ok(())
+            }
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(self.refuse(BODY_TIMEOUT)),
+            Err(_) => Err(DownstreamGone),
         }
     }
 
@@ -161,7 +176,7 @@ impl H1 {
     /// Sends everything held back.
     async fn send(&mut self) -> Result<(), DownstreamGone> {
         self.held_back = 0;
-        self.backlog.send(&mut self.stream).await.map_err(|_| DownstreamGone)
+        self.backlog.send(&mut self.stream, &mut self.sending).await.map_err(|_| DownstreamGone)
     }
 
     async fn send_when_full(&mut self) -> Result<(), DownstreamGone> {
@@ -211,6 +226,9 @@ pub(crate) fn write_connection(keep_alive: bool, http10: bool, out: &mut Vec<u8>
     }
 }
 
+const BODY_TIMEOUT: Refusal =
+    Refusal { status: 408, reason: "body_timeout", detail: "the request body arrived too slowly" };
+
 const BODY_TOO_LARGE: Refusal = Refusal {
     status: 413,
     reason: "body_too_large",
@@ -232,7 +250,10 @@ impl Downstream for H1 {
             let left = READ_AHEAD_BYTES_MAX - self.input.len();
             let mut room = (&mut self.input).limit(left);
             match self.stream.read_buf(&mut room).await {
-                Ok(0) | Err(_) => return DownstreamGone,
+                // Only its sending side is closed, as far as anyone can tell: it may well wait for
+                // the answer (RFC 9112 section 9.6). Sending to a client that is gone will fail.
+                Ok(0) => break,
+                Err(_) => return DownstreamGone,
                 Ok(_) => {}
             }
         }
@@ -316,6 +337,7 @@ impl Downstream for H1 {
         head.fields.write_h1(&mut out);
         out.extend_from_slice(b"Connection: upgrade\r\n\r\n");
         self.body = RequestBody::Raw;
+        self.sending.without_rate();
         self.reply.wire = Wire::Raw;
         self.reply.head_sent = true;
         self.reply.keep_alive = false;
@@ -335,6 +357,10 @@ impl Lane for H1 {
 
     fn sent_bytes(&self) -> u64 {
         self.reply.sent_bytes
+    }
+
+    fn received_bytes(&self) -> u64 {
+        self.received_bytes
     }
 }
 
