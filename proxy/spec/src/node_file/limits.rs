@@ -64,16 +64,28 @@ pub struct Http2Limits {
     /// Bytes of the compression table that a client may fill.
     #[serde(deserialize_with = "size")]
     pub header_table_bytes: u64,
-    /// CONTINUATION frames of one field block.
-    pub continuations_max: u32,
-    /// Streams that a client may reset, and mistakes it may make, before the connection ends; one is
-    /// forgiven for each stream that comes to its end.
-    pub resets_max: u32,
-    /// PING, SETTINGS, PRIORITY and empty frames that a client may send within `flood_window`.
-    pub control_frames_max: u32,
-    /// The time that `control_frames_max` is counted over.
+    /// The time over which the following are counted, those of one field section aside. Beyond any
+    /// of them the connection ends with ENHANCE_YOUR_CALM.
     #[serde(deserialize_with = "duration")]
     pub flood_window: Duration,
+    /// Streams that ended in a reset before they were answered (rapid reset).
+    pub early_resets_max: u32,
+    /// Streams that ended in a reset at all.
+    pub resets_max: u32,
+    /// PING frames beyond one for each DATA frame sent.
+    pub pings_max: u32,
+    /// SETTINGS frames.
+    pub settings_max: u32,
+    /// Frames that carry nothing.
+    pub empty_frames_max: u32,
+    /// CONTINUATION frames of one field section.
+    pub continuations_max: u32,
+    /// WINDOW_UPDATE frames beyond three for each DATA frame sent.
+    pub window_updates_max: u32,
+    /// PRIORITY and PRIORITY_UPDATE frames.
+    pub priority_updates_max: u32,
+    /// Acknowledgements and resets that wait because the client does not read.
+    pub replies_queued_max: u32,
 }
 
 impl Default for NodeLimits {
@@ -99,14 +111,20 @@ impl Default for NodeLimits {
 impl Default for Http2Limits {
     fn default() -> Self {
         Self {
-            streams_max: 128,
+            streams_max: 100,
             stream_window: 256 << 10,
             connection_window: 1 << 20,
             header_table_bytes: 4096,
-            continuations_max: 16,
-            resets_max: 200,
-            control_frames_max: 1000,
             flood_window: Duration::from_secs(10),
+            early_resets_max: 200,
+            resets_max: 1000,
+            pings_max: 200,
+            settings_max: 50,
+            empty_frames_max: 200,
+            continuations_max: 16,
+            window_updates_max: 2000,
+            priority_updates_max: 1000,
+            replies_queued_max: 1000,
         }
     }
 }
