@@ -127,7 +127,10 @@ mod tests {
         let mut beats = 0;
         let trickle = loop {
             // One byte a second, for ever: no single wait is long.
-            let beat = async { Ok(tokio::time::sleep(Duration::from_secs(1)).await) };
+            let beat = async {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                Ok(())
+            };
             match pace.wait(beat).await {
                 Ok(()) => pace.moved(1),
                 Err(error) => break error,
