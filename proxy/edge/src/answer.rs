@@ -1,22 +1,18 @@
-//! Answers made on the node: written straight into the worker's outgoing bytes.
+//! Answers made on the node: written straight to where the connection's bytes leave.
+
+mod h1;
 
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use tidegate_http::{
-    FieldList, Fields, Head, Method, ResponseHead, Version, problem, reason_phrase,
-    write_status_line,
-};
+use tidegate_http::{FieldList, ResponseHead, problem, reason_phrase};
 use tidegate_route::{Match, links::Record};
 use tidegate_telemetry::{Phase, Reason};
-use tidegate_upstream::ResponseFraming;
 
 use crate::{
-    date,
-    hit::{Composed, Hit},
-    lane::write_connection,
+    hit::Hit,
     record::{self, Done},
-    request::{Progress, Received, Turn},
+    request::{Progress, Received, Turn, Wire},
 };
 
 /// An answer that needs nothing more.
@@ -36,7 +32,7 @@ pub(crate) struct Redirect<'r> {
 
 /// Header lines of every short-link answer: it is not to be stored, because links change, and not
 /// to be indexed.
-const LINK_LINES: &[u8] = b"Cache-Control: private, max-age=0, no-store\r\n\
+pub(crate) const LINK_LINES: &[u8] = b"Cache-Control: private, max-age=0, no-store\r\n\
     X-Robots-Tag: noindex\r\nReferrer-Policy: unsafe-url\r\n";
 
 /// A whole small response.
@@ -98,6 +94,11 @@ impl Local {
         }
     }
 
+    /// RFC 9110 section 8.6: no Content-Length with 204; 304 describes a body it does not have.
+    pub(crate) fn is_bodiless(&self) -> bool {
+        matches!(self.head.status, 204 | 304)
+    }
+
     pub(crate) fn with(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.head.fields.set(name, value);
         self
@@ -111,25 +112,21 @@ pub(crate) fn write(
     turn: &mut Turn<'_>,
     received: &Received<'_>,
     found: Option<Match>,
-    answer: Answer<'_>,
+    mut answer: Answer<'_>,
 ) {
-    let before = turn.out.len();
-    let done = match answer {
-        Answer::Redirect(Redirect { status, location, phase }) => {
-            write_redirect(turn, received.head, status, location.as_bytes(), b"", phase)
+    if let Answer::Local(local) = &mut answer {
+        dress(received, found, &mut local.head.fields);
+    }
+    let bytes_sent = match &mut turn.wire {
+        Wire::H1 { out, closing } => {
+            let before = out.len();
+            h1::answer(out, *closing, received.head, &answer);
+            (out.len() - before) as u64
         }
-        Answer::Link(record) => {
-            let (status, location) = (record.status(), record.location().as_bytes());
-            write_redirect(turn, received.head, status, location, LINK_LINES, Phase::Link)
-        }
-        Answer::Local(mut local) => {
-            dress(received, found, &mut local.head.fields);
-            write_local(turn, received.head, &local)
-        }
+        Wire::H2(reply) => reply.answer(received.head, &answer),
     };
-    let bytes_sent = (turn.out.len() - before) as u64;
     let bytes_received = received.head.bytes_len() as u64 + turn.body_bytes;
-    let done = Done { bytes_sent, bytes_received, ..done };
+    let done = Done { bytes_sent, bytes_received, ..answer.done() };
     record::in_turn(turn.batch, received, found, done);
 }
 
@@ -141,102 +138,37 @@ pub(crate) fn dress(received: &Received<'_>, found: Option<Match>, fields: &mut 
     }
 }
 
-fn write_redirect<'d>(
-    turn: &mut Turn<'_>,
-    head: &Head<'_>,
-    status: u16,
-    location: &[u8],
-    lines: &[u8],
-    phase: Phase,
-) -> Done<'d> {
-    let keep_alive = !turn.closing && head.keep_alive();
-    let out = turn.out.head();
-    write_status_line(status, out);
-    out.extend_from_slice(b"Location: ");
-    out.extend_from_slice(location);
-    out.extend_from_slice(b"\r\nContent-Length: 0\r\n");
-    out.extend_from_slice(lines);
-    date::write(out);
-    write_connection(keep_alive, is_http10(head), out);
-    out.extend_from_slice(b"\r\n");
-    Done { status, phase, ..Done::default() }
-}
-
-fn write_local<'d>(turn: &mut Turn<'_>, head: &Head<'_>, local: &Local) -> Done<'d> {
-    let status = local.head.status;
-    let keep_alive = !turn.closing && head.keep_alive();
-    let out = turn.out.head();
-    write_status_line(status, out);
-    local.head.fields.write_h1(out);
-    // RFC 9110 section 8.6: no Content-Length with 204; 304 describes a body it does not have.
-    if !matches!(status, 204 | 304) {
-        write_length(local.body.len() as u64, out);
-    }
-    if !local.head.fields.has("date") {
-        date::write(out);
-    }
-    write_connection(keep_alive, is_http10(head), out);
-    out.extend_from_slice(b"\r\n");
-    if head.method() != Method::Head && !matches!(status, 204 | 304) {
-        turn.out.body(&local.body);
-    }
-    Done { status, phase: local.phase, reason: local.reason, ..Done::default() }
-}
-
-/// Writes a hit that the fast lane can answer; others (several ranges, plugins that look at
-/// responses) are made whole first.
+/// Writes a hit: as it was prepared, or, where conditions, ranges, plugins or the route's policy
+/// have a say, made whole first.
 pub(crate) fn hit(turn: &mut Turn<'_>, mut hit: Hit<'_>) -> Progress {
-    let before = turn.out.len();
     let found = hit.admitted.found();
-    let done =
-        if hit.is_plain() { write_prepared(turn, &hit) } else { write_composed(turn, &mut hit) };
-    let bytes_sent = (turn.out.len() - before) as u64;
+    let phase = hit.phase();
+    let composed = if hit.is_plain() { None } else { Some(hit.compose()) };
+    let bytes_sent = match &mut turn.wire {
+        Wire::H1 { out, closing } => {
+            let before = out.len();
+            h1::hit(out, *closing, &hit, composed.as_ref());
+            (out.len() - before) as u64
+        }
+        Wire::H2(reply) => reply.hit(&hit, composed.as_ref()),
+    };
+    let status = composed.map_or(hit.object.meta().status, |composed| composed.head.status);
     let received = hit.admitted.received();
     let bytes_received = received.head.bytes_len() as u64 + turn.body_bytes;
-    record::in_turn(turn.batch, received, Some(found), Done { bytes_sent, bytes_received, ..done });
+    let done = Done { status, phase, bytes_sent, bytes_received, ..Done::default() };
+    record::in_turn(turn.batch, received, Some(found), done);
     hit.finish();
     Progress::Answered
 }
 
-/// The common case: head bytes as they were prepared when the object was stored, a few lines that
-/// change, and the body from where it lies.
-fn write_prepared<'d>(turn: &mut Turn<'_>, hit: &Hit<'_>) -> Done<'d> {
-    let head = hit.admitted.received().head;
-    let out = turn.out.head();
-    out.extend_from_slice(hit.object.head());
-    hit.write_age(out);
-    hit.write_cache_status(out);
-    write_connection(!turn.closing && head.keep_alive(), is_http10(head), out);
-    out.extend_from_slice(b"\r\n");
-    if head.method() != Method::Head {
-        hit.object.body().pieces().iter().for_each(|piece| turn.out.body(piece));
+impl Answer<'_> {
+    /// What the record says of it.
+    fn done(&self) -> Done<'static> {
+        let (status, phase, reason) = match self {
+            Self::Redirect(redirect) => (redirect.status, redirect.phase, None),
+            Self::Link(record) => (record.status(), Phase::Link, None),
+            Self::Local(local) => (local.head.status, local.phase, local.reason),
+        };
+        Done { status, phase, reason, ..Done::default() }
     }
-    Done { status: hit.object.meta().status, phase: hit.phase(), ..Done::default() }
-}
-
-fn write_composed<'d>(turn: &mut Turn<'_>, hit: &mut Hit<'_>) -> Done<'d> {
-    let Composed { head: response, framing, pieces } = hit.compose();
-    let head = hit.admitted.received().head;
-    let out = turn.out.head();
-    write_status_line(response.status, out);
-    response.fields.write_h1(out);
-    if let ResponseFraming::Length(length) = framing {
-        write_length(length, out);
-    }
-    write_connection(!turn.closing && head.keep_alive(), is_http10(head), out);
-    out.extend_from_slice(b"\r\n");
-    if head.method() != Method::Head {
-        pieces.iter().for_each(|piece| turn.out.body(piece));
-    }
-    Done { status: response.status, phase: hit.phase(), ..Done::default() }
-}
-
-fn write_length(length: u64, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"Content-Length: ");
-    out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
-    out.extend_from_slice(b"\r\n");
-}
-
-fn is_http10(head: &Head<'_>) -> bool {
-    head.version() == Version::Http10
 }

@@ -17,6 +17,7 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use pingora_core::{protocols::Stream, server::ShutdownWatch};
 use tidegate_http::{Framing, Head, HeadLimits, Refusal, StoredHead, parse_head};
+use tidegate_http2::PREFACE;
 use tidegate_spec::NodeLimits;
 use tidegate_telemetry::Counter;
 use tokio::{
@@ -28,12 +29,13 @@ use crate::{
     Edge,
     clock::Now,
     facts::ConnectionFacts,
+    h2,
     identity::Identity,
     lane::{H1, close_gently},
     node::Batch,
     out::{Backlog, Out},
     pace::Pace,
-    request::{self, Context, Detached, Progress, Turn},
+    request::{self, Context, Detached, Progress, Turn, Wire},
     rescue, slow,
 };
 
@@ -71,6 +73,8 @@ struct Conn {
     head_began_us: Option<u64>,
     watchdog: Pin<Box<Sleep>>,
     closing: bool,
+    /// No request has come yet: it may turn out to be HTTP/2.
+    fresh: bool,
 }
 
 /// Why a turn ended.
@@ -79,6 +83,9 @@ enum Next {
     Flush(Backlog),
     /// A request for the slow lane.
     Slow(Box<SlowRequest>),
+    /// The client speaks HTTP/2, without having agreed on it before (RFC 9113 section 3.3); what
+    /// it has sent so far.
+    Http2(Vec<u8>),
     /// Nothing more will come or go.
     Close,
 }
@@ -120,6 +127,10 @@ pub(crate) async fn run(
                 Some(back) => conn = back,
                 None => return,
             },
+            Next::Http2(input) => {
+                let Conn { stream, facts, .. } = conn;
+                return Box::pin(h2::run(edge, stream, facts, input, shutdown)).await;
+            }
             Next::Close => return close_gently(conn.stream).await,
         }
     }
@@ -139,6 +150,7 @@ impl Conn {
             requests: 0,
             watchdog: Box::pin(tokio::time::sleep(Duration::from_millis(DRAIN_NOTICE_MS))),
             closing: false,
+            fresh: true,
         }
     }
 
@@ -199,6 +211,17 @@ impl Conn {
         let now = edge.node.clock.now();
         crate::date::set(now.unix_s());
         self.closing |= *shutdown.borrow();
+        if self.fresh {
+            let preface = &PREFACE[..PREFACE.len().min(input.len())];
+            if !input.starts_with(preface) {
+                self.fresh = false;
+            } else if preface.len() == PREFACE.len() {
+                return Some(Next::Http2(input.to_vec()));
+            } else {
+                self.keep(input, &edge.node.limits, now);
+                return None;
+            }
+        }
 
         batch.begin(now);
         let eaten = self.answer_all(edge, batch, input, out, now);
@@ -250,12 +273,9 @@ impl Conn {
                     self.count(&node.limits);
                     let rest = &input[consumed + length..];
                     let body = body_here(&head, rest);
-                    let mut turn = Turn {
-                        out,
-                        batch,
-                        closing: self.closing || body.is_none(),
-                        body_bytes: body.unwrap_or(rest.len()) as u64,
-                    };
+                    let wire = Wire::H1 { out, closing: self.closing || body.is_none() };
+                    let body_bytes = body.unwrap_or(rest.len()) as u64;
+                    let mut turn = Turn { wire, batch, body_bytes };
                     let identity = Identity::of(&node.trust, &self.facts, &head);
                     let cx = Context::new(node, &running, now, &self.facts, identity);
                     match request::begin(cx, &mut turn, &head) {
@@ -374,6 +394,7 @@ impl Conn {
             requests,
             watchdog,
             closing,
+            fresh: false,
             stream,
         })
     }

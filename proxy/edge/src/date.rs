@@ -23,3 +23,10 @@ pub(crate) fn set(unix_s: u64) {
 pub(crate) fn write(out: &mut Vec<u8>) {
     out.extend_from_slice(&LINE.get().1);
 }
+
+/// The value alone.
+pub(crate) fn value() -> [u8; 29] {
+    let mut value = [0; 29];
+    value.copy_from_slice(&LINE.get().1[6..35]);
+    value
+}

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 use tidegate_cache::{CacheStatus, Evaluation, Precondition, RangePlan, preconditions, range_plan};
 use tidegate_http::{Head, Known, ResponseHead};
+use tidegate_http2::Encoder;
 use tidegate_store::Object;
 use tidegate_telemetry::Phase;
 use tidegate_upstream::ResponseFraming;
@@ -58,6 +60,23 @@ impl Hit<'_> {
         out.extend_from_slice(b"Age: ");
         out.extend_from_slice(itoa::Buffer::new().format(self.evaluation.age_ms / 1000).as_bytes());
         out.extend_from_slice(b"\r\n");
+    }
+
+    /// `age` as HTTP/2 writes it.
+    pub(crate) fn encode_age(&self, block: &mut Vec<u8>) {
+        let mut digits = itoa::Buffer::new();
+        let age_s = digits.format(self.evaluation.age_ms / 1000);
+        Encoder::field(block, b"age", age_s.as_bytes());
+    }
+
+    /// `cache-status` as HTTP/2 writes it.
+    pub(crate) fn encode_cache_status(&self, block: &mut Vec<u8>) {
+        // Rendered at the end of the block and moved aside: the length goes before it.
+        let end = block.len();
+        self.status().write(CACHE_NAME, block);
+        let value = SmallVec::<[u8; 64]>::from_slice(&block[end..]);
+        block.truncate(end);
+        Encoder::field(block, b"cache-status", &value);
     }
 
     pub(crate) fn write_cache_status(&self, out: &mut Vec<u8>) {

@@ -1,9 +1,10 @@
 //! The slow lane's end of a connection: request body in, response out.
 //!
 //! A [`Lane`] is a [`Downstream`] of which the edge also knows whether anything was sent, so that
-//! it can still answer after a fault. HTTP/1 is [`H1`].
+//! it can still answer after a fault. HTTP/1 is [`H1`], HTTP/2 [`H2`].
 
 mod h1;
+mod h2;
 mod request_body;
 
 use std::future::Future;
@@ -13,6 +14,7 @@ use tidegate_http::{FieldList, Refusal, ResponseHead};
 use tidegate_upstream::{Downstream, DownstreamGone, ResponseFraming};
 
 pub(crate) use h1::{H1, close_gently, write_connection};
+pub(crate) use h2::H2;
 
 /// The client's end of one request.
 pub(crate) trait Lane: Downstream {
@@ -43,3 +45,12 @@ pub(crate) trait Lane: Downstream {
         }
     }
 }
+
+const BODY_TOO_LARGE: Refusal = Refusal {
+    status: 413,
+    reason: "body_too_large",
+    detail: "the request body is larger than this route takes",
+};
+
+const BODY_TIMEOUT: Refusal =
+    Refusal { status: 408, reason: "body_timeout", detail: "the request body arrived too slowly" };

@@ -25,6 +25,7 @@ mod dress;
 mod facts;
 mod fetch;
 mod fill;
+mod h2;
 mod hit;
 mod identity;
 mod lane;

@@ -33,6 +33,8 @@ pub(crate) struct Node {
     pub(crate) head_limits: HeadLimits,
     pub(crate) limits: NodeLimits,
     pub(crate) trust: Trust,
+    /// What HTTP/2 connections announce and bear.
+    pub(crate) http2: tidegate_http2::Settings,
     /// The configuration in force. Requests pin it; a change swaps it.
     pub(crate) running: ArcSwap<Running>,
     pub(crate) store: Store,

@@ -128,6 +128,15 @@ impl Out {
 // === impl Backlog ===
 
 impl Backlog {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Bytes waiting to be sent.
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.iter().map(Bytes::len).sum()
+    }
+
     pub(crate) fn push(&mut self, bytes: Bytes) {
         if !bytes.is_empty() {
             self.0.push_back(bytes);
@@ -144,7 +153,11 @@ impl Backlog {
     }
 
     /// Sends until the socket takes no more or nothing is left; safe to drop and poll again.
-    fn poll_send(&mut self, stream: &mut Stream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(crate) fn poll_send(
+        &mut self,
+        stream: &mut Stream,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
         while !self.0.is_empty() {
             ready!(self.poll_send_some(stream, cx))?;
         }

@@ -32,6 +32,7 @@ use crate::{
     answer::Answer,
     clock::Now,
     facts::ConnectionFacts,
+    h2::Reply,
     identity::{Identity, Trace},
     limit, lookup,
     lookup::Found,
@@ -142,12 +143,20 @@ pub(crate) enum Progress {
 
 /// The fast lane's side of a turn.
 pub(crate) struct Turn<'t> {
-    pub(crate) out: &'t mut Out,
+    pub(crate) wire: Wire<'t>,
     pub(crate) batch: &'t mut Batch,
-    /// The connection closes after this answer.
-    pub(crate) closing: bool,
     /// Bytes of the request's body, as far as they are here.
     pub(crate) body_bytes: u64,
+}
+
+/// Where the answers of a turn are written.
+pub(crate) enum Wire<'t> {
+    H1 {
+        out: &'t mut Out,
+        /// The connection closes after this answer.
+        closing: bool,
+    },
+    H2(Reply<'t>),
 }
 
 /// Walks a request as far as it goes without waiting, and writes the answer if that is all the way.

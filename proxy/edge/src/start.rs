@@ -15,6 +15,7 @@ use std::{
 use arc_swap::ArcSwap;
 use tidegate_cache::KeySeed;
 use tidegate_http::HeadLimits;
+use tidegate_http2::AbuseLimits;
 use tidegate_limit::{Secret, Table as LimitTable};
 use tidegate_route::links;
 use tidegate_snapshot::Problem;
@@ -196,6 +197,7 @@ fn node(config: &EdgeConfig) -> Result<Node, StartError> {
         name: config.name.clone(),
         clock: config.clock.clone(),
         head_limits: head_limits(&config.limits),
+        http2: http2(&config.limits),
         limits: config.limits,
         trust: Trust { proxies: config.trusted_proxies.clone(), by: config.forwarded_by },
         running: ArcSwap::from_pointee(Running::empty().map_err(StartError::Problems)?),
@@ -215,6 +217,36 @@ fn head_limits(limits: &NodeLimits) -> HeadLimits {
         head_bytes_max: bytes(limits.head_bytes_max).min(HeadLimits::HEAD_BYTES_CAP),
         fields_max: limits.head_fields_max.min(HeadLimits::FIELDS_CAP),
         target_bytes_max: bytes(limits.target_bytes_max),
+    }
+}
+
+/// The largest frame taken: the least the standard allows, since a frame is kept until it is whole.
+const FRAME_BYTES_MAX: u32 = 16_384;
+
+/// What HTTP/2 connections announce and bear.
+fn http2(limits: &NodeLimits) -> tidegate_http2::Settings {
+    let window = |bytes: u64| u32::try_from(bytes).unwrap_or(u32::MAX).min(i32::MAX as u32);
+    tidegate_http2::Settings {
+        streams_max: limits.http2.streams_max,
+        initial_stream_window_bytes: window(limits.http2.stream_window),
+        connection_window_bytes: window(limits.http2.connection_window),
+        head_bytes_max: window(limits.head_bytes_max),
+        fields_max: limits.head_fields_max as u32,
+        header_table_bytes: window(limits.http2.header_table_bytes),
+        extended_connect: true,
+        abuse: AbuseLimits {
+            window_us: limits.http2.flood_window.as_micros() as u64,
+            early_resets: limits.http2.early_resets_max,
+            resets: limits.http2.resets_max,
+            pings: limits.http2.pings_max,
+            settings: limits.http2.settings_max,
+            empty_frames: limits.http2.empty_frames_max,
+            continuations: limits.http2.continuations_max,
+            window_updates: limits.http2.window_updates_max,
+            priority_updates: limits.http2.priority_updates_max,
+            replies_queued: limits.http2.replies_queued_max,
+        },
+        frame_bytes_max: FRAME_BYTES_MAX,
     }
 }
 

@@ -20,6 +20,8 @@ pub struct Object {
     head: Bytes,
     status_line_bytes: u8,
     fields: OnceLock<FieldList>,
+    /// Status and fields as HTTP/2 writes them.
+    block: OnceLock<Box<[u8]>>,
     body: Body,
     length: u64,
     /// The store's generation when the fetch began.
@@ -87,6 +89,7 @@ impl Object {
             head: head.into_boxed_slice().into(),
             status_line_bytes,
             fields: OnceLock::new(),
+            block: OnceLock::new(),
             body,
             length,
             generation: identity.generation,
@@ -119,6 +122,12 @@ impl Object {
     /// The same fields as a list, made at the first call.
     pub fn fields(&self) -> &FieldList {
         self.fields.get_or_init(|| FieldList::from_wire(self.wire()).unwrap_or_default())
+    }
+
+    /// Status and fields in the form of another version of HTTP, made at the first call by `make`
+    /// out of [`head`](Self::head) or [`fields`](Self::fields).
+    pub fn field_block(&self, make: impl FnOnce(&Self) -> Vec<u8>) -> &[u8] {
+        self.block.get_or_init(|| make(self).into_boxed_slice())
     }
 
     /// The body.
@@ -201,7 +210,7 @@ impl Object {
     /// Bytes that it holds, all in all.
     pub(crate) fn weight(&self) -> u64 {
         let heap = self.meta.heap_bytes() + self.url.len() + self.head.len();
-        // A list made for HTTP/2 holds the fields once more.
+        // A list or a field block holds the fields once more.
         let list = self.head.len();
         self.length + (heap + list) as u64 + OVERHEAD_BYTES
     }

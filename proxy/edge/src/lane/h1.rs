@@ -12,7 +12,7 @@ use tidegate_upstream::{Downstream, DownstreamGone, ResponseFraming};
 use tokio::io::AsyncReadExt;
 
 use super::{
-    Lane,
+    BODY_TIMEOUT, BODY_TOO_LARGE, Lane,
     request_body::{Piece, RequestBody},
 };
 use crate::{date, out::Backlog, pace::Pace};
@@ -225,15 +225,6 @@ pub(crate) fn write_connection(keep_alive: bool, http10: bool, out: &mut Vec<u8>
         (true, false) => {}
     }
 }
-
-const BODY_TIMEOUT: Refusal =
-    Refusal { status: 408, reason: "body_timeout", detail: "the request body arrived too slowly" };
-
-const BODY_TOO_LARGE: Refusal = Refusal {
-    status: 413,
-    reason: "body_too_large",
-    detail: "the request body is larger than this route takes",
-};
 
 impl Downstream for H1 {
     async fn read_body(&mut self) -> Result<Option<Bytes>, DownstreamGone> {
