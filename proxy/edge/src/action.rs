@@ -11,13 +11,18 @@ use tidegate_route::{
 };
 use tidegate_snapshot::{Action, LinkDomainIndex};
 use tidegate_telemetry::{Counter, Phase, Reason};
+use tidegate_wasm::Phases;
 
 use crate::{
+    admit,
     answer::{Answer, Local, Redirect},
     lookup::Fetch,
     request::{Admitted, Keyed, Stop, Work},
     view::View,
 };
+
+/// What plugins may see of an answer made here.
+const RESPONSE: Phases = Phases::RESPONSE_HEADERS.with(Phases::RESPONSE_BODY).with(Phases::LOG);
 
 /// A short link that the links service must be asked for.
 #[derive(Debug)]
@@ -109,13 +114,21 @@ pub(crate) fn unknown() -> Local {
 }
 
 /// Ends the walk with an answer, and with the plugins' last words.
-pub(crate) fn stop<'r>(admitted: Admitted<'r>, answer: Answer<'r>) -> Stop<'r> {
+pub(crate) fn stop<'r>(admitted: Admitted<'r>, mut answer: Answer<'r>) -> Stop<'r> {
     let found = admitted.found();
     let Admitted { permitted, plugins } = admitted;
     let mut received = permitted.verified.routed.received;
-    if let Some(plugins) = plugins {
+    if let Some(mut plugins) = plugins {
         let around = received.around(Some(found));
-        plugins.finish(&mut View::of_request(received.head, &mut received.edits, around));
+        if received.cx.running.chain(found.route).wants(RESPONSE) {
+            let mut local = Local::of(answer);
+            admit::respond(&mut plugins, &mut received, around, &mut local);
+            let (edits, head) = (&mut received.edits, &mut local.head);
+            plugins.finish(&mut View::of_response(received.head, edits, head, around));
+            answer = Answer::Local(local);
+        } else {
+            plugins.finish(&mut View::of_request(received.head, &mut received.edits, around));
+        }
     }
     if let Some(permit) = permitted.permit.filter(tidegate_limit::Permit::holds) {
         received.cx.node.limit_table.release(permit);

@@ -2,12 +2,13 @@
 
 use tidegate_http::Framing;
 use tidegate_telemetry::{Counter, Phase, Reason};
-use tidegate_wasm::{LocalResponse, Verdict};
+use tidegate_wasm::{Buffer, LocalResponse, Phases, RequestContext, Verdict};
 
 use crate::{
+    action,
     answer::{Answer, Local},
-    request::{Admitted, Permitted, Stop, Work},
-    view::View,
+    request::{Admitted, Permitted, Received, Stop, Work},
+    view::{Surroundings, View},
 };
 
 /// Asks the route's plugins.
@@ -24,15 +25,45 @@ pub(crate) fn ask(mut permitted: Permitted<'_>) -> Result<Admitted<'_>, Stop<'_>
     let mut view = View::of_request(received.head, &mut received.edits, around);
     let end_of_stream = received.head.body() == Framing::Empty;
     match plugins.on_request_headers(&mut view, end_of_stream) {
-        Verdict::Continue => Ok(Admitted { permitted, plugins: Some(plugins) }),
         Verdict::Answer(response) => {
-            plugins.finish(&mut view);
-            Err(permitted.verified.routed.stop(Answer::Local(local(response))))
+            let answer = Answer::Local(local(response));
+            Err(action::stop(Admitted { permitted, plugins: Some(plugins) }, answer))
         }
-        Verdict::Pause => {
+        // Whoever wants to see the body sees it in the slow lane.
+        Verdict::Continue if end_of_stream || !chain.wants(Phases::REQUEST_BODY) => {
+            Ok(Admitted { permitted, plugins: Some(plugins) })
+        }
+        Verdict::Continue | Verdict::Pause => {
             let Permitted { verified, permit } = permitted;
             Err(Stop::Detach(Box::new(verified.detach(permit, Some(plugins), Work::Paused))))
         }
+    }
+}
+
+/// Shows an answer made here to the plugins that the request has passed. It is whole and does not
+/// wait: a plugin that pauses over it only asks for the body, and gets it.
+pub(crate) fn respond(
+    plugins: &mut RequestContext,
+    received: &mut Received<'_>,
+    around: Surroundings<'_>,
+    local: &mut Local,
+) {
+    let mut body = Vec::new();
+    let mut verdict = {
+        let head = &mut local.head;
+        let mut view = View::of_response(received.head, &mut received.edits, head, around);
+        plugins.on_response_headers(&mut view, local.body.is_empty())
+    };
+    if !matches!(verdict, Verdict::Answer(_)) && !local.body.is_empty() {
+        body.extend_from_slice(&local.body);
+        let head = &mut local.head;
+        let view = View::of_response(received.head, &mut received.edits, head, around);
+        let mut view = view.with_body(Buffer::ResponseBody, &mut body);
+        verdict = plugins.on_response_body(&mut view, true);
+        local.body = body.into();
+    }
+    if let Verdict::Answer(response) = verdict {
+        *local = self::local(response);
     }
 }
 

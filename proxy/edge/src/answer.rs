@@ -10,9 +10,9 @@ use tidegate_route::{Match, links::Record};
 use tidegate_telemetry::{Phase, Reason};
 
 use crate::{
-    hit::Hit,
+    hit::{Dressing, Hit},
     record::{self, Done},
-    request::{Progress, Received, Turn, Wire},
+    request::{Progress, Received, Turn, Wire, Work},
 };
 
 /// An answer that needs nothing more.
@@ -143,7 +143,14 @@ pub(crate) fn dress(received: &Received<'_>, found: Option<Match>, fields: &mut 
 pub(crate) fn hit(turn: &mut Turn<'_>, mut hit: Hit<'_>) -> Progress {
     let found = hit.admitted.found();
     let phase = hit.phase();
-    let composed = if hit.is_plain() { None } else { Some(hit.compose()) };
+    let mut composed = if hit.is_plain() { None } else { Some(hit.compose()) };
+    if let Some(head) = &mut composed
+        && hit.dress(head) == Dressing::Paused
+        && let Some(composed) = composed.take()
+    {
+        let work = Work::Respond(Box::new(composed), phase);
+        return Progress::Detached(Box::new(hit.admitted.detach(work)));
+    }
     let bytes_sent = match &mut turn.wire {
         Wire::H1 { out, closing } => {
             let before = out.len();

@@ -3,18 +3,14 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use tidegate_http::{FieldList, Refusal, ResponseHead, StoredHead};
+use tidegate_http::{FieldList, ResponseHead, StoredHead};
 use tidegate_route::Match;
-use tidegate_upstream::{Downstream, DownstreamGone, ResponseFraming};
-use tidegate_wasm::{Phases, RequestContext, Verdict};
+use tidegate_wasm::{Buffer, Chain, Map, Phases, RequestContext, Verdict};
 
 use crate::{
-    admit,
     identity::Identity,
-    lane::Lane,
     running::Running,
-    view::{Edits, Surroundings, View},
+    view::{Edits, ReadBody, Surroundings, View},
 };
 
 /// What is needed to dress a response, without a borrow of the request.
@@ -31,147 +27,115 @@ pub(crate) struct Dress {
     pub(crate) cache_status: Vec<u8>,
 }
 
-/// A lane whose responses are dressed.
-pub(crate) struct Dressed<L> {
-    pub(crate) lane: L,
-    pub(crate) dress: Dress,
-    /// A plugin replaced the response: what still comes from upstream is dropped.
-    replaced: bool,
-    pub(crate) status: u16,
-    /// The upstream's head, kept where it says what a request invalidates.
-    pub(crate) upstream_head: Option<ResponseHead>,
-    keep_head: bool,
+/// What plugins are asked about.
+pub(crate) enum Moment<'m> {
+    /// The response head; whether nothing follows it.
+    Head { end_of_stream: bool },
+    /// What is held of the response body; whether it is the end of it.
+    Body { held: &'m mut Vec<u8>, end_of_stream: bool },
+    /// The response's trailers, with what is held of the body.
+    Trailers(&'m mut FieldList, &'m mut Vec<u8>),
+    /// They hold the head: what they wait for.
+    Held,
 }
 
 // === impl Dress ===
 
 impl Dress {
-    /// Edits a response head; gives the body that a plugin put in place of the response's own.
-    pub(crate) fn apply(&mut self, head: &mut ResponseHead, end_of_stream: bool) -> Option<Bytes> {
+    /// What the node and the route say about a response head.
+    pub(crate) fn apply(&self, head: &mut ResponseHead) {
         head.fields.set("Cache-Status", &self.cache_status);
         if let Some(policy) = &self.running.snapshot.route(self.found.route).headers {
             policy.response.apply(&mut head.fields);
         }
-        self.ask_plugins(head, end_of_stream)
     }
 
-    /// The plugins' last words.
-    pub(crate) fn finish(mut self) {
+    /// Whether plugins take part in a phase of this request.
+    pub(crate) fn wants(&self, phases: Phases) -> bool {
+        self.plugins.is_some() && self.chain().wants(phases)
+    }
+
+    pub(crate) fn chain(&self) -> &Chain {
+        self.running.chain(self.found.route)
+    }
+
+    /// What plugins have let pass of the request body.
+    pub(crate) fn read_body(&mut self) -> Option<&mut ReadBody> {
+        self.edits.as_deref_mut()?.body.as_mut()
+    }
+
+    /// Asks the plugins about the response, and waits for what they wait for. `Pause` means that they
+    /// want to see more of the body.
+    pub(crate) async fn ask(&mut self, response: &mut ResponseHead, moment: Moment<'_>) -> Verdict {
+        let Self { running, found, identity, unix_us, request, edits, plugins, .. } = self;
+        let Some(plugins) = plugins else { return Verdict::Continue };
+        let Ok(request) = request.read() else { return Verdict::Continue };
+        let around = surroundings(running, *found, identity, *unix_us);
+        let view = View::of_response(&request, edits, response, around);
+        match moment {
+            Moment::Head { end_of_stream } => {
+                let mut view = view;
+                let verdict = plugins.on_response_headers(&mut view, end_of_stream);
+                settled(plugins, &mut view, verdict).await
+            }
+            Moment::Held => plugins.resume(&mut { view }).await,
+            Moment::Body { held, end_of_stream } => {
+                let mut view = view.with_body(Buffer::ResponseBody, held);
+                let verdict = plugins.on_response_body(&mut view, end_of_stream);
+                settled(plugins, &mut view, verdict).await
+            }
+            Moment::Trailers(trailers, held) => {
+                let view = view.with_body(Buffer::ResponseBody, held);
+                let mut view = view.with_trailers(Map::ResponseTrailers, trailers);
+                let verdict = plugins.on_response_trailers(&mut view);
+                settled(plugins, &mut view, verdict).await
+            }
+        }
+    }
+
+    /// Asks the plugins about a part of the request body that follows what they have let pass.
+    pub(crate) async fn ask_request(&mut self, held: &mut Vec<u8>, end_of_stream: bool) -> Verdict {
+        let Self { running, found, identity, unix_us, request, edits, plugins, .. } = self;
+        let Some(plugins) = plugins else { return Verdict::Continue };
+        let Ok(request) = request.read() else { return Verdict::Continue };
+        let around = surroundings(running, *found, identity, *unix_us);
+        let view = View::of_request(&request, edits, around);
+        let mut view = view.with_body(Buffer::RequestBody, held);
+        let verdict = plugins.on_request_body(&mut view, end_of_stream);
+        settled(plugins, &mut view, verdict).await
+    }
+
+    /// The plugins' last words, about the response that was sent.
+    pub(crate) fn finish(mut self, response: Option<ResponseHead>) {
         let Some(plugins) = self.plugins.take() else { return };
-        if let Ok(request) = self.request.read() {
-            let mut edits = self.edits.take();
-            plugins.finish(&mut View::of_request(&request, &mut edits, self.around()));
-        }
-    }
-
-    fn around(&self) -> Surroundings<'_> {
-        let (site, route) = self.running.names(Some(self.found));
-        Surroundings {
-            client: self.identity.client,
-            site,
-            route,
-            time_ns: (self.unix_us * 1000) as i64,
-        }
-    }
-
-    fn ask_plugins(&mut self, head: &mut ResponseHead, end_of_stream: bool) -> Option<Bytes> {
-        if !self.running.chain(self.found.route).wants(Phases::RESPONSE_HEADERS) {
-            return None;
-        }
-        let mut plugins = self.plugins.take()?;
-        let mut edits = self.edits.take();
-        let request = self.request.read().ok()?;
-        let mut view = View::of_response(&request, &mut edits, head, self.around());
-        let verdict = plugins.on_response_headers(&mut view, end_of_stream);
-        self.edits = edits;
-        self.plugins = Some(plugins);
-        match verdict {
-            Verdict::Answer(response) => {
-                let local = admit::local(response);
-                *head = local.head;
-                Some(local.body)
-            }
-            Verdict::Continue | Verdict::Pause => None,
+        let Ok(request) = self.request.read() else { return };
+        let around = surroundings(&self.running, self.found, &self.identity, self.unix_us);
+        match response {
+            Some(mut response) => plugins.finish(&mut View::of_response(
+                &request,
+                &mut self.edits,
+                &mut response,
+                around,
+            )),
+            None => plugins.finish(&mut View::of_request(&request, &mut self.edits, around)),
         }
     }
 }
 
-// === impl Dressed ===
-
-impl<L: Lane> Dressed<L> {
-    pub(crate) fn new(lane: L, dress: Dress, keep_head: bool) -> Self {
-        Self { lane, dress, replaced: false, status: 0, upstream_head: None, keep_head }
-    }
+fn surroundings<'s>(
+    running: &'s Running,
+    found: Match,
+    identity: &Identity,
+    unix_us: u64,
+) -> Surroundings<'s> {
+    let (site, route) = running.names(Some(found));
+    Surroundings { client: identity.client, site, route, time_ns: (unix_us * 1000) as i64 }
 }
 
-impl<L: Lane> Downstream for Dressed<L> {
-    async fn read_body(&mut self) -> Result<Option<Bytes>, DownstreamGone> {
-        self.lane.read_body().await
-    }
-
-    fn body_done(&self) -> bool {
-        self.lane.body_done()
-    }
-
-    async fn idle(&mut self) -> DownstreamGone {
-        self.lane.idle().await
-    }
-
-    async fn write_informational(&mut self, head: &ResponseHead) -> Result<(), DownstreamGone> {
-        self.lane.write_informational(head).await
-    }
-
-    async fn write_head(
-        &mut self,
-        mut head: ResponseHead,
-        framing: ResponseFraming,
-    ) -> Result<(), DownstreamGone> {
-        self.upstream_head = self.keep_head.then(|| head.clone());
-        let end_of_stream =
-            matches!(framing, ResponseFraming::Empty { .. } | ResponseFraming::Length(0));
-        let body = self.dress.apply(&mut head, end_of_stream);
-        self.status = head.status;
-        match body {
-            None => self.lane.write_head(head, framing).await,
-            Some(body) => {
-                self.replaced = true;
-                self.lane.answer(head, body).await
-            }
-        }
-    }
-
-    async fn write_body(&mut self, data: Bytes) -> Result<(), DownstreamGone> {
-        if self.replaced { Ok(()) } else { self.lane.write_body(data).await }
-    }
-
-    async fn flush(&mut self) -> Result<(), DownstreamGone> {
-        self.lane.flush().await
-    }
-
-    async fn finish(&mut self, trailers: Option<FieldList>) -> Result<(), DownstreamGone> {
-        if self.replaced { Ok(()) } else { self.lane.finish(trailers).await }
-    }
-
-    async fn write_upgrade(&mut self, head: ResponseHead) -> Result<(), DownstreamGone> {
-        self.status = head.status;
-        self.lane.write_upgrade(head).await
-    }
-}
-
-impl<L: Lane> Lane for Dressed<L> {
-    fn head_sent(&self) -> bool {
-        self.lane.head_sent()
-    }
-
-    fn body_refusal(&self) -> Option<Refusal> {
-        self.lane.body_refusal()
-    }
-
-    fn sent_bytes(&self) -> u64 {
-        self.lane.sent_bytes()
-    }
-
-    fn received_bytes(&self) -> u64 {
-        self.lane.received_bytes()
+/// Waits for what a plugin that pauses has under way.
+async fn settled(plugins: &mut RequestContext, view: &mut View<'_>, verdict: Verdict) -> Verdict {
+    match verdict {
+        Verdict::Pause => plugins.resume(view).await,
+        verdict => verdict,
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use tidegate_cache::{
     Asked, CacheStatus, Evaluation, Forward, HeadFreshening, Invalidation, Key, Precondition,
     RangePlan, Reason as Why, RequestDirectives, Verdict, evaluate, freshen, head_freshening,
@@ -13,12 +14,13 @@ use tidegate_store::{
     Arrival, Fill, FillError, FillHead, Flight, Object, Purge, PurgeKind, Reader, Wanted,
 };
 use tidegate_telemetry::{Counter, Phase, Reason};
-use tidegate_upstream::{Fault, Group, Outcome, ResponseFraming};
+use tidegate_upstream::{Downstream, DownstreamGone, Fault, Group, Outcome, ResponseFraming};
 
 use crate::{
-    dress::{Dress, Dressed},
+    dress::Dress,
+    dressed::Dressed,
     fill::FillSink,
-    hit::{Composed, Hit},
+    hit::{Composed, Hit, hit_status},
     lane::Lane,
     lookup::Fetch,
     node::CACHE_NAME,
@@ -58,6 +60,9 @@ pub(crate) async fn fetch<L: Lane>(
         Fetch::Validate(stale, why) => {
             through_cache(slow, admitted, key, Some(stale), why, lane).await
         }
+        Fetch::Serve(object, evaluation) => {
+            serve_hit(slow, Hit { admitted, object, evaluation }, lane).await
+        }
         Fetch::ServeAndValidate(object, evaluation) => {
             validate_in_background(slow, &admitted, key, &object);
             serve_hit(slow, Hit { admitted, object, evaluation }, lane).await
@@ -90,16 +95,15 @@ pub(crate) async fn pass<L: Lane>(
     let node = &slow.edge.node;
     let dressed = Dressed::new(lane, dress, unsafe_url.is_some() || head_of.is_some());
     let (dressed, outcome) = node.upstreams.exchange(&group, outbound, dressed).await;
-    let Dressed { lane, dress, status, upstream_head, .. } = dressed;
     match outcome {
         Outcome::Delivered(delivery) => {
-            if let (Some((method, url)), Some(head)) = (&unsafe_url, &upstream_head) {
+            if let (Some((method, url)), Some(head)) = (&unsafe_url, &dressed.upstream_head) {
                 invalidate(slow, method, url, head);
             }
-            if let (Some(object), Some(head)) = (&head_of, &upstream_head) {
+            if let (Some(object), Some(head)) = (&head_of, &dressed.upstream_head) {
                 freshen_by_head(slow, &admitted, object, head);
             }
-            dress.finish();
+            let (lane, status) = dressed.end();
             release(admitted);
             let phase = if upgrade && status == 101 { Phase::Upgrade } else { Phase::Pass };
             let upstream_us = delivery.trace.first_byte_us.unwrap_or(0);
@@ -108,7 +112,12 @@ pub(crate) async fn pass<L: Lane>(
             (lane, ended)
         }
         Outcome::Failed(fault) => {
-            fail(admitted.with_plugins(dress.plugins), fault, status, lane).await
+            let Dressed { lane, dress, status, instead, .. } = dressed;
+            let admitted = admitted.with_plugins(dress.plugins);
+            match instead {
+                Some(local) if !lane.head_sent() => respond(admitted, *local, lane).await,
+                _ => fail(admitted, fault, status, lane).await,
+            }
         }
     }
 }
@@ -235,23 +244,58 @@ fn validate_in_background(
 }
 
 /// Serves a stored response from the slow lane.
-pub(crate) async fn serve_hit<L: Lane>(
-    _slow: &Slow<'_>,
-    mut hit: Hit<'_>,
-    mut lane: L,
-) -> (L, Ended) {
-    let Composed { head, framing, pieces } = hit.compose();
-    let ended = Ended { status: head.status, phase: hit.phase(), ..Ended::default() };
-    hit.finish();
+pub(crate) async fn serve_hit<L: Lane>(slow: &Slow<'_>, hit: Hit<'_>, lane: L) -> (L, Ended) {
+    let (composed, phase) = (hit.compose(), hit.phase());
+    let (admitted, dress) = dress(slow, hit.admitted, &hit_status(&hit.evaluation));
+    let mut dressed = Dressed::new(lane, dress, false);
+    let Composed { head, framing, pieces } = composed;
     let sent = async {
-        lane.write_head(head, framing).await?;
-        for piece in pieces {
-            lane.write_body(piece).await?;
-        }
-        lane.finish(None).await
+        dressed.write_head(head, framing).await?;
+        send_pieces(&mut dressed, pieces).await
     };
-    let _ = sent.await;
-    (lane, ended)
+    let reason = sent.await.err().map(|DownstreamGone| Reason::ClientGone);
+    end(admitted, dressed, phase, reason)
+}
+
+/// Serves a stored response whose head a plugin has seen and holds.
+pub(crate) async fn go_on<L: Lane>(
+    slow: &Slow<'_>,
+    admitted: Admitted<'_>,
+    composed: Composed,
+    phase: Phase,
+    lane: L,
+) -> (L, Ended) {
+    let (admitted, dress) = dress(slow, admitted, &CacheStatus::default());
+    let mut dressed = Dressed::new(lane, dress, false);
+    let Composed { head, framing, pieces } = composed;
+    let sent = async {
+        dressed.go_on(head, framing).await?;
+        send_pieces(&mut dressed, pieces).await
+    };
+    let reason = sent.await.err().map(|DownstreamGone| Reason::ClientGone);
+    end(admitted, dressed, phase, reason)
+}
+
+async fn send_pieces<L: Lane>(
+    dressed: &mut Dressed<L>,
+    pieces: Vec<Bytes>,
+) -> Result<(), DownstreamGone> {
+    for piece in pieces {
+        dressed.write_body(piece).await?;
+    }
+    dressed.finish(None).await
+}
+
+/// The last words about a response that was sent through its dress.
+fn end<L: Lane>(
+    admitted: Admitted<'_>,
+    dressed: Dressed<L>,
+    phase: Phase,
+    reason: Option<Reason>,
+) -> (L, Ended) {
+    let (lane, status) = dressed.end();
+    release(admitted);
+    (lane, Ended { status, phase, reason, ..Ended::default() })
 }
 
 /// A stored response that a fetch confirmed, or that stands in because the fetch failed.
@@ -275,7 +319,7 @@ async fn serve_stream<L: Lane>(
     mut reader: Reader,
     arriving: &FillHead,
     why: Why,
-    mut lane: L,
+    lane: L,
 ) -> (L, Ended) {
     let Part { mut head, framing, with_body } = part(&admitted, &mut reader, arriving);
     let status = CacheStatus {
@@ -290,21 +334,15 @@ async fn serve_stream<L: Lane>(
         let now_ms = slow.edge.node.clock.now().unix_us / 1000;
         head.fields.set("Age", plan.meta.age_s(now_ms).to_string());
     }
-    let (admitted, mut dress) = dress(slow, admitted, &status);
-    let replaced = dress.apply(&mut head, !with_body);
-    let status = head.status;
-    let sent = match replaced {
-        Some(body) => lane.answer(head, body).await.map_err(|_| Broken::Client),
-        None => stream(&mut lane, head, framing, with_body.then_some(&mut reader)).await,
-    };
-    dress.finish();
-    release(admitted);
+    let (admitted, dress) = dress(slow, admitted, &status);
+    let mut dressed = Dressed::new(lane, dress, false);
+    let sent = stream(&mut dressed, head, framing, with_body.then_some(&mut reader)).await;
     let reason = match sent {
         Ok(()) => None,
         Err(Broken::Client) => Some(Reason::ClientGone),
         Err(Broken::Fill(_)) => Some(Reason::FillFailed),
     };
-    (lane, Ended { status, phase: Phase::Miss, reason, ..Ended::default() })
+    end(admitted, dressed, Phase::Miss, reason)
 }
 
 /// Why a stream did not come to its end.
@@ -314,7 +352,7 @@ enum Broken {
 }
 
 async fn stream<L: Lane>(
-    lane: &mut L,
+    lane: &mut Dressed<L>,
     head: ResponseHead,
     framing: ResponseFraming,
     reader: Option<&mut Reader>,
@@ -323,7 +361,8 @@ async fn stream<L: Lane>(
     lane.write_head(head, framing).await.map_err(gone)?;
     let Some(reader) = reader else { return lane.finish(None).await.map_err(gone) };
     let mut ready = Vec::new();
-    loop {
+    // What a plugin put in place of the response is complete.
+    while !lane.replaced {
         let Some(piece) = reader.chunk().await.map_err(Broken::Fill)? else {
             return lane.finish(None).await.map_err(gone);
         };
@@ -334,6 +373,7 @@ async fn stream<L: Lane>(
         }
         lane.flush().await.map_err(gone)?;
     }
+    Ok(())
 }
 
 /// Which part of an arriving response answers the request.
@@ -443,7 +483,7 @@ fn dress<'r>(
 }
 
 /// Gives back what the request holds under limits of concurrency.
-fn release(admitted: Admitted<'_>) {
+pub(crate) fn release(admitted: Admitted<'_>) {
     let node = admitted.received().cx.node;
     if let Some(permit) = admitted.permitted.permit {
         node.limit_table.release(permit);

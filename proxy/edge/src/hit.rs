@@ -5,14 +5,20 @@ use std::sync::Arc;
 use bytes::Bytes;
 use smallvec::SmallVec;
 use tidegate_cache::{CacheStatus, Evaluation, Precondition, RangePlan, preconditions, range_plan};
-use tidegate_http::{Head, Known, ResponseHead};
+use tidegate_http::{Fields, Known, Method, ResponseHead};
 use tidegate_http2::Encoder;
 use tidegate_store::Object;
 use tidegate_telemetry::Phase;
 use tidegate_upstream::ResponseFraming;
 use tidegate_wasm::{Phases, Verdict};
 
-use crate::{admit, node::CACHE_NAME, request::Admitted, view::View};
+use crate::{
+    admit,
+    lookup::Fetch,
+    node::CACHE_NAME,
+    request::{Admitted, Detached, Received, Work},
+    view::View,
+};
 
 /// A stored response that answers a request.
 pub(crate) struct Hit<'r> {
@@ -28,6 +34,24 @@ pub(crate) struct Composed {
     pub(crate) pieces: Vec<Bytes>,
 }
 
+impl Composed {
+    /// The answer to HEAD: as to GET, without content (RFC 9110 section 9.3.2).
+    fn without_body(&mut self) {
+        if let ResponseFraming::Length(length) = self.framing {
+            self.framing = ResponseFraming::Empty { declared: Some(length) };
+        }
+        self.pieces.clear();
+    }
+}
+
+/// Whether an answer can be sent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dressing {
+    Done,
+    /// A plugin holds it.
+    Paused,
+}
+
 /// Fields that make the answer something else than the whole stored response.
 const CONDITIONS: [Known; 5] = [
     Known::Range,
@@ -37,19 +61,34 @@ const CONDITIONS: [Known; 5] = [
     Known::IfUnmodifiedSince,
 ];
 
-impl Hit<'_> {
+impl<'r> Hit<'r> {
     /// Whether the prepared head can go out as it is.
     pub(crate) fn is_plain(&self) -> bool {
         let received = self.admitted.received();
-        received.edits.is_none()
-            && !is_conditional(received.head)
+        !is_conditional(received)
             && self
                 .admitted
                 .route()
                 .headers
                 .as_ref()
                 .is_none_or(|policy| policy.response.is_empty())
-            && self.admitted.plugins.is_none()
+            && !(self.admitted.plugins.is_some()
+                && self.chain().wants(Phases::RESPONSE_HEADERS.with(Phases::RESPONSE_BODY)))
+    }
+
+    /// Whether plugins want to see its body, which they may hold.
+    pub(crate) fn is_shown(&self) -> bool {
+        self.admitted.plugins.is_some() && self.chain().wants(Phases::RESPONSE_BODY)
+    }
+
+    /// For the slow lane, which shows it to the plugins.
+    pub(crate) fn detach(self) -> Detached {
+        let key = Some(self.object.key());
+        self.admitted.detach(Work::Fetch(key, Fetch::Serve(self.object, self.evaluation)))
+    }
+
+    fn chain(&self) -> &'r tidegate_wasm::Chain {
+        self.admitted.received().cx.running.chain(self.admitted.found().route)
     }
 
     pub(crate) fn phase(&self) -> Phase {
@@ -85,30 +124,47 @@ impl Hit<'_> {
         out.extend_from_slice(b"\r\n");
     }
 
-    /// The general case.
-    pub(crate) fn compose(&mut self) -> Composed {
+    /// The general case, as far as plugins have no part in it.
+    pub(crate) fn compose(&self) -> Composed {
         let mut composed = self.choose();
         composed.head.fields.remove("content-length");
         let age = (self.evaluation.age_ms / 1000).to_string();
         composed.head.fields.set("Age", age);
+        if self.admitted.received().head.method() == Method::Head {
+            composed.without_body();
+        }
+        composed
+    }
+
+    /// The rest, in the fast lane. A plugin that pauses takes the answer to the slow lane.
+    pub(crate) fn dress(&mut self, composed: &mut Composed) -> Dressing {
         let mut status = Vec::with_capacity(48);
         self.status().write(CACHE_NAME, &mut status);
         composed.head.fields.set("Cache-Status", status);
         if let Some(policy) = &self.admitted.route().headers {
             policy.response.apply(&mut composed.head.fields);
         }
-        self.ask_plugins(&mut composed);
-        composed
+        self.ask_plugins(composed)
     }
 
     /// The plugins' last words about the request.
     pub(crate) fn finish(self) {
         let found = self.admitted.found();
         let around = self.admitted.received().around(Some(found));
+        let logs = self.admitted.plugins.is_some() && self.chain().wants(Phases::LOG);
         let Admitted { permitted, plugins } = self.admitted;
         let mut received = permitted.verified.routed.received;
-        if let Some(plugins) = plugins {
-            plugins.finish(&mut View::of_request(received.head, &mut received.edits, around));
+        match plugins {
+            None => {}
+            Some(plugins) if logs => {
+                let (status, fields) = (self.object.meta().status, self.object.fields().clone());
+                let mut head = ResponseHead { status, fields };
+                let edits = &mut received.edits;
+                plugins.finish(&mut View::of_response(received.head, edits, &mut head, around));
+            }
+            Some(plugins) => {
+                plugins.finish(&mut View::of_request(received.head, &mut received.edits, around));
+            }
         }
         if let Some(permit) = permitted.permit {
             received.cx.node.limit_table.release(permit);
@@ -159,34 +215,48 @@ impl Hit<'_> {
         }
     }
 
-    fn ask_plugins(&mut self, composed: &mut Composed) {
+    fn ask_plugins(&mut self, composed: &mut Composed) -> Dressing {
         let found = self.admitted.found();
         let around = self.admitted.received().around(Some(found));
-        let Some(plugins) = &mut self.admitted.plugins else { return };
+        let chain = self.chain();
+        let Some(plugins) = &mut self.admitted.plugins else { return Dressing::Done };
         let received = &mut self.admitted.permitted.verified.routed.received;
-        if !received.cx.running.chain(found.route).wants(Phases::RESPONSE_HEADERS) {
-            return;
+        if !chain.wants(Phases::RESPONSE_HEADERS) {
+            return Dressing::Done;
         }
         let end_of_stream = composed.pieces.is_empty();
         let mut view =
             View::of_response(received.head, &mut received.edits, &mut composed.head, around);
-        if let Verdict::Answer(response) = plugins.on_response_headers(&mut view, end_of_stream) {
-            let local = admit::local(response);
-            composed.framing = ResponseFraming::Length(local.body.len() as u64);
-            composed.head = local.head;
-            composed.pieces = vec![local.body];
+        match plugins.on_response_headers(&mut view, end_of_stream) {
+            Verdict::Continue => {}
+            Verdict::Pause => return Dressing::Paused,
+            Verdict::Answer(response) => {
+                let local = admit::local(response);
+                composed.framing = ResponseFraming::Length(local.body.len() as u64);
+                composed.head = local.head;
+                composed.pieces = vec![local.body];
+            }
         }
+        Dressing::Done
     }
 
     fn status(&self) -> CacheStatus {
-        let ttl_s = Some(self.evaluation.fresh_for_ms.div_euclid(1000));
-        CacheStatus { hit: true, ttl_s, ..CacheStatus::default() }
+        hit_status(&self.evaluation)
     }
 }
 
+/// What `Cache-Status` says of a stored response that answers.
+pub(crate) fn hit_status(evaluation: &Evaluation) -> CacheStatus {
+    let ttl_s = Some(evaluation.fresh_for_ms.div_euclid(1000));
+    CacheStatus { hit: true, ttl_s, ..CacheStatus::default() }
+}
+
 /// Whether the answer may be something else than the whole stored response.
-fn is_conditional(head: &Head<'_>) -> bool {
-    CONDITIONS.iter().any(|name| head.field(*name).is_some())
+fn is_conditional(received: &Received<'_>) -> bool {
+    CONDITIONS.iter().any(|name| match received.edits.as_deref() {
+        Some(edits) => edits.fields.has(name.as_str()),
+        None => received.head.field(*name).is_some(),
+    })
 }
 
 fn bodiless(head: ResponseHead) -> Composed {

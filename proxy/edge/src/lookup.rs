@@ -25,6 +25,8 @@ pub(crate) enum Fetch {
     Validate(Arc<Object>, Reason),
     /// What is stored answers, and is validated in the background (RFC 5861 section 3).
     ServeAndValidate(Arc<Object>, Evaluation),
+    /// What is stored answers; the slow lane sends it, because plugins look at its body.
+    Serve(Arc<Object>, Evaluation),
     /// `only-if-cached`, and there is nothing (RFC 9111 section 5.2.1.7).
     Unsatisfied,
     /// The cache has no part in it.

@@ -11,7 +11,12 @@ use tidegate_snapshot::Action;
 use tidegate_spec::Balance;
 use tidegate_upstream::Outbound;
 
-use crate::{identity::Chain, node::CACHE_NAME, request::Admitted};
+use crate::{
+    identity::Chain,
+    node::CACHE_NAME,
+    request::{Admitted, Received},
+    view::ReadBody,
+};
 
 /// Fields that ask for something else than the whole representation: a fetch for the cache leaves
 /// them out, and answers them from what it gets.
@@ -61,12 +66,18 @@ pub(crate) fn build(admitted: &Admitted<'_>, purpose: Purpose) -> Option<Outboun
         host: host(admitted),
         target: target(admitted),
         fields,
-        framing: if purpose == Purpose::Fill { Framing::Empty } else { head.body() },
+        framing: if purpose == Purpose::Fill { Framing::Empty } else { framing(received) },
         upgrade: upgrade.filter(|_| purpose == Purpose::Pass),
         wants_trailers,
         hash_key: hash_key(admitted),
         first_byte_timeout: admitted.route().timeout,
     })
+}
+
+/// How the body is delimited: as it came, unless plugins have seen it first.
+fn framing(received: &Received<'_>) -> Framing {
+    let body = received.edits.as_deref().and_then(|edits| edits.body.as_ref());
+    body.map_or_else(|| received.head.body(), ReadBody::framing)
 }
 
 /// Groups that choose by hash get the requests for one directory at the same server: a title's

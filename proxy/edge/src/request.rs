@@ -25,6 +25,7 @@ use tidegate_route::Match;
 use tidegate_sign::Carrier;
 use tidegate_snapshot::Route;
 use tidegate_spec::NodeLimits;
+use tidegate_telemetry::Phase;
 use tidegate_wasm::RequestContext;
 
 use crate::{
@@ -33,6 +34,7 @@ use crate::{
     clock::Now,
     facts::ConnectionFacts,
     h2::Reply,
+    hit::Composed,
     identity::{Identity, Trace},
     limit, lookup,
     lookup::Found,
@@ -133,6 +135,8 @@ pub(crate) enum Work {
     Link(action::LinkAsk),
     /// The upstream, through the cache.
     Fetch(Option<Key>, lookup::Fetch),
+    /// A plugin holds the answer, which is one out of the cache.
+    Respond(Box<Composed>, Phase),
 }
 
 /// What came of a request in the fast lane.
@@ -163,6 +167,7 @@ pub(crate) enum Wire<'t> {
 pub(crate) fn begin(cx: Context<'_>, turn: &mut Turn<'_>, head: &Head<'_>) -> Progress {
     let received = Received { cx, head, edits: None };
     match walk(received) {
+        Ok(Found::Hit(hit)) if hit.is_shown() => Progress::Detached(Box::new(hit.detach())),
         Ok(Found::Hit(hit)) => answer::hit(turn, hit),
         Ok(Found::Fetch(keyed, fetch)) => {
             let key = keyed.key;

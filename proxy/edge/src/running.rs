@@ -169,6 +169,7 @@ fn plugin_config(
         callback_ms_max: u64::try_from(spec.call_timeout.as_millis()).unwrap_or(u64::MAX).max(1),
         memory_bytes_max,
         memory_bytes_recycle: memory_bytes_max / 4 * 3,
+        body_bytes_max: usize::try_from(spec.body_bytes_max.0).unwrap_or(usize::MAX),
         ..LimitsConfig::default()
     };
     Ok(config)

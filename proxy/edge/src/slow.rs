@@ -4,18 +4,17 @@ use std::{future::Future, sync::Arc};
 
 use tidegate_http::StoredHead;
 use tidegate_telemetry::{Counter, Gauge, Phase, Reason};
-use tidegate_wasm::Verdict;
 
 use crate::{
-    Edge, action, admit,
+    Edge, action,
     answer::{self, Answer, Local},
+    feed::{self, Settled},
     fetch,
     lane::Lane,
     link,
     lookup::Found,
     record::{self, Done},
     request::{self, Admitted, Context, Detached, Received, Stop, Work},
-    view::View,
 };
 
 /// How a request of the slow lane ended.
@@ -90,37 +89,33 @@ impl Drop for InFlight {
     }
 }
 
-/// Waits for the plugin that holds the request, then takes up the walk.
-async fn resume<'r, L: Lane>(slow: &Slow<'_>, mut admitted: Admitted<'r>, lane: L) -> (L, Ended) {
-    let found = admitted.found();
+/// Waits for the plugins that hold the request or look at its body, then takes up the walk.
+async fn resume<'r, L: Lane>(
+    slow: &Slow<'_>,
+    mut admitted: Admitted<'r>,
+    mut lane: L,
+) -> (L, Ended) {
     let Received { cx, head, .. } = *admitted.received();
-    let around = admitted.received().around(Some(found));
-    let verdict = match &mut admitted.plugins {
-        None => Verdict::Continue,
-        Some(plugins) => {
-            let received = &mut admitted.permitted.verified.routed.received;
-            let mut view = View::of_request(received.head, &mut received.edits, around);
-            plugins.resume(&mut view).await
+    match feed::settle(&mut admitted, &mut lane).await {
+        Settled::Answer(local) => return respond(admitted, *local, lane).await,
+        Settled::Gone => {
+            fetch::release(admitted);
+            return (lane, Ended::fault(Reason::ClientGone));
         }
-    };
-    match verdict {
-        Verdict::Answer(response) => respond(admitted, admit::local(response), lane).await,
-        // A second pause means that the plugin wants a body, which it is not shown before routing
-        // is over: the request goes on and the body is passed by.
-        Verdict::Continue | Verdict::Pause => match request::resume(admitted) {
-            Ok(Found::Hit(hit)) => fetch::serve_hit(slow, hit, lane).await,
-            Ok(Found::Fetch(keyed, work)) => {
-                fetch::fetch(slow, keyed.admitted, keyed.key, work, lane).await
-            }
-            Err(Stop::Answer(received, found, answer)) => {
-                let local = Local::of(*answer);
-                send(&received, found, local, lane).await
-            }
-            Err(Stop::Detach(detached)) => {
-                let (admitted, work) = detached.attach(cx, head);
-                go_on(slow, admitted, work, lane).await
-            }
-        },
+        Settled::Continue => {}
+    }
+    match request::resume(admitted) {
+        Ok(Found::Hit(hit)) => fetch::serve_hit(slow, hit, lane).await,
+        Ok(Found::Fetch(keyed, work)) => {
+            fetch::fetch(slow, keyed.admitted, keyed.key, work, lane).await
+        }
+        Err(Stop::Answer(received, found, answer)) => {
+            send(&received, found, Local::of(*answer), lane).await
+        }
+        Err(Stop::Detach(detached)) => {
+            let (admitted, work) = detached.attach(cx, head);
+            go_on(slow, admitted, work, lane).await
+        }
     }
 }
 
@@ -134,6 +129,9 @@ async fn go_on<L: Lane>(
     match work {
         Work::Link(ask) => link::answer(slow, admitted, ask, lane).await,
         Work::Fetch(key, work) => fetch::fetch(slow, admitted, key, work, lane).await,
+        Work::Respond(composed, phase) => {
+            fetch::go_on(slow, admitted, *composed, phase, lane).await
+        }
         // The plugins' request phase is over by now.
         Work::Paused => (lane, Ended::fault(Reason::Internal)),
     }

@@ -2,8 +2,9 @@
 
 use std::{borrow::Cow, net::SocketAddr};
 
-use tidegate_http::{FieldList, Fields, Head, ResponseHead, Version};
-use tidegate_wasm::{Exchange, Map, Value};
+use bytes::Bytes;
+use tidegate_http::{FieldList, Fields, Framing, Head, ResponseHead, Version};
+use tidegate_wasm::{Buffer, Exchange, Map, Value};
 
 /// What plugins changed about a request: from then on this is the request.
 #[derive(Clone, Debug)]
@@ -13,6 +14,16 @@ pub(crate) struct Edits {
     /// `path[?query]`.
     pub(crate) target: Option<String>,
     pub(crate) authority: Option<String>,
+    /// What of the request body was read for plugins, and passed them.
+    pub(crate) body: Option<ReadBody>,
+}
+
+/// The part of a request body that plugins have let pass before an upstream was asked.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ReadBody {
+    pub(crate) bytes: Bytes,
+    /// Nothing follows; otherwise the rest is shown to the plugins while it is sent.
+    pub(crate) complete: bool,
 }
 
 /// Facts about a request that do not stand in its head.
@@ -30,6 +41,8 @@ pub(crate) struct View<'v> {
     head: &'v Head<'v>,
     edits: &'v mut Option<Box<Edits>>,
     response: Option<&'v mut ResponseHead>,
+    bodies: [Option<&'v mut Vec<u8>>; 2],
+    trailers: [Option<&'v mut FieldList>; 2],
     around: Surroundings<'v>,
 }
 
@@ -37,7 +50,27 @@ pub(crate) struct View<'v> {
 
 impl Edits {
     fn of(head: &Head<'_>) -> Self {
-        Self { fields: head.to_field_list(), method: None, target: None, authority: None }
+        Self {
+            fields: head.to_field_list(),
+            method: None,
+            target: None,
+            authority: None,
+            body: None,
+        }
+    }
+
+    /// The edits of a request, made when there are none yet.
+    pub(crate) fn made<'e>(edits: &'e mut Option<Box<Self>>, head: &Head<'_>) -> &'e mut Self {
+        edits.get_or_insert_with(|| Box::new(Self::of(head)))
+    }
+}
+
+// === impl ReadBody ===
+
+impl ReadBody {
+    /// How the request body goes upstream: its length is known once all of it has passed.
+    pub(crate) fn framing(&self) -> Framing {
+        if self.complete { Framing::Length(self.bytes.len() as u64) } else { Framing::Chunked }
     }
 }
 
@@ -49,7 +82,7 @@ impl<'v> View<'v> {
         edits: &'v mut Option<Box<Edits>>,
         around: Surroundings<'v>,
     ) -> Self {
-        Self { head, edits, response: None, around }
+        Self { head, edits, response: None, bodies: [None, None], trailers: [None, None], around }
     }
 
     pub(crate) fn of_response(
@@ -58,11 +91,24 @@ impl<'v> View<'v> {
         response: &'v mut ResponseHead,
         around: Surroundings<'v>,
     ) -> Self {
-        Self { head, edits, response: Some(response), around }
+        let response = Some(response);
+        Self { head, edits, response, bodies: [None, None], trailers: [None, None], around }
+    }
+
+    /// Shows what is held of a body.
+    pub(crate) fn with_body(mut self, buffer: Buffer, held: &'v mut Vec<u8>) -> Self {
+        self.bodies[usize::from(buffer == Buffer::ResponseBody)] = Some(held);
+        self
+    }
+
+    /// Shows trailers.
+    pub(crate) fn with_trailers(mut self, map: Map, trailers: &'v mut FieldList) -> Self {
+        self.trailers[usize::from(map == Map::ResponseTrailers)] = Some(trailers);
+        self
     }
 
     fn edit(&mut self) -> &mut Edits {
-        self.edits.get_or_insert_with(|| Box::new(Edits::of(self.head)))
+        Edits::made(self.edits, self.head)
     }
 
     fn pseudo(&self, name: &str) -> Option<Cow<'_, [u8]>> {
@@ -108,8 +154,13 @@ impl<'v> View<'v> {
         match map {
             Map::RequestHeaders => Some(&mut self.edit().fields),
             Map::ResponseHeaders => self.response.as_mut().map(|response| &mut response.fields),
-            Map::RequestTrailers | Map::ResponseTrailers => None,
+            Map::RequestTrailers => self.trailers[0].as_deref_mut(),
+            Map::ResponseTrailers => self.trailers[1].as_deref_mut(),
         }
+    }
+
+    fn trailers(&self, map: Map) -> Option<&FieldList> {
+        self.trailers[usize::from(map == Map::ResponseTrailers)].as_deref()
     }
 
     fn request_fields(&self) -> &dyn Fields {
@@ -125,7 +176,7 @@ impl Exchange for View<'_> {
         match map {
             Map::RequestHeaders => true,
             Map::ResponseHeaders => self.response.is_some(),
-            Map::RequestTrailers | Map::ResponseTrailers => false,
+            Map::RequestTrailers | Map::ResponseTrailers => self.trailers(map).is_some(),
         }
     }
 
@@ -137,7 +188,9 @@ impl Exchange for View<'_> {
                 self.response.as_ref().map(|r| Cow::Owned(r.status.to_string().into_bytes()))
             }
             Map::ResponseHeaders => self.response.as_ref()?.fields.value(name).map(Cow::Borrowed),
-            Map::RequestTrailers | Map::ResponseTrailers => None,
+            Map::RequestTrailers | Map::ResponseTrailers => {
+                self.trailers(map)?.value(name).map(Cow::Borrowed)
+            }
         }
     }
 
@@ -161,7 +214,12 @@ impl Exchange for View<'_> {
                 visit_lower(b":status", response.status.to_string().as_bytes());
                 response.fields.each(&mut visit_lower);
             }
-            _ => {}
+            (Map::RequestTrailers | Map::ResponseTrailers, _) => {
+                if let Some(trailers) = self.trailers(map) {
+                    trailers.each(&mut visit_lower);
+                }
+            }
+            (Map::ResponseHeaders, None) => {}
         }
     }
 
@@ -194,6 +252,18 @@ impl Exchange for View<'_> {
         if let Some(list) = self.list(map) {
             list.remove(name);
         }
+    }
+
+    fn buffer(&self, buffer: Buffer) -> &[u8] {
+        let body = &self.bodies[usize::from(buffer == Buffer::ResponseBody)];
+        body.as_deref().map_or(&[], Vec::as_slice)
+    }
+
+    fn splice(&mut self, buffer: Buffer, start: usize, length: usize, bytes: &[u8]) -> bool {
+        let body = &mut self.bodies[usize::from(buffer == Buffer::ResponseBody)];
+        let Some(body) = body else { return false };
+        body.splice(start..start + length, bytes.iter().copied());
+        true
     }
 
     fn property(&self, path: &str) -> Option<Value<'_>> {

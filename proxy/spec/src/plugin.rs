@@ -24,6 +24,8 @@ resource! {
         pub call_timeout: Duration = Duration::from_millis(10),
         /// Most memory of one instance.
         pub memory_bytes_max: Size = Size(64 << 20),
+        /// Most bytes of a body that are held back while it pauses.
+        pub body_bytes_max: Size = Size(1 << 20),
         /// Plugins of one group share data and queues; alone when absent.
         pub vm_id: Option<String>,
         /// Upstreams that it may call.

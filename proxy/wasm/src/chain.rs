@@ -54,6 +54,14 @@ impl Chain {
         self.plugins.iter().any(|plugin| plugin.phases().has(phases))
     }
 
+    /// Bytes of a body that may be held back for these plugins: the most that one of them may hold.
+    #[must_use]
+    pub fn body_bytes_max(&self) -> usize {
+        let bodies = Phases::REQUEST_BODY.with(Phases::RESPONSE_BODY);
+        let plugins = self.plugins.iter().filter(|plugin| plugin.phases().has(bodies));
+        plugins.map(|plugin| plugin.config().limits.body_bytes_max).max().unwrap_or_default()
+    }
+
     /// Opens a request. Costs nothing until the first callback.
     #[must_use]
     pub fn begin(&self) -> RequestContext {
@@ -177,7 +185,7 @@ impl RequestContext {
                 }
                 continue;
             }
-            if !self.is_expecting() && !self.progress(pause.direction).ended {
+            if !self.is_expecting() && self.wants_more(pause) {
                 return Verdict::Pause;
             }
             if !self.wait(pause).await {
@@ -296,6 +304,12 @@ impl RequestContext {
             ),
         };
         for step in from..self.links.len() {
+            // Who holds the head and never looks at bodies is not passed by one.
+            if self.paused.is_some_and(|pause| {
+                pause.direction == direction && pause.step == step && !self.wants_body(pause)
+            }) {
+                return Verdict::Pause;
+            }
             if step >= self.progress(direction).shown {
                 self.progress(direction).shown = step + 1;
                 if let Step::Answer(response) = self.run(exchange, direction, step, head) {
@@ -405,6 +419,21 @@ impl RequestContext {
                 self.trailers(exchange, direction, step + 1)
             }
         })
+    }
+
+    /// Whether more of the body could end the pause.
+    fn wants_more(&mut self, pause: Pause) -> bool {
+        !self.progress(pause.direction).ended && self.wants_body(pause)
+    }
+
+    /// Whether the plugin that pauses takes part in the body phase of that direction.
+    fn wants_body(&self, pause: Pause) -> bool {
+        let at = self.index(pause.direction, pause.step);
+        let body = match pause.direction {
+            Direction::Request => Phases::REQUEST_BODY,
+            Direction::Response => Phases::RESPONSE_BODY,
+        };
+        self.chain.plugins[at].phases().has(body)
     }
 
     /// Whether something is under way that could end the pause.

@@ -201,6 +201,8 @@ pub struct LimitsConfig {
     pub traps_max: u32,
     /// Window of [`Self::traps_max`], and the time that a disabled plugin rests, in milliseconds.
     pub trap_window_ms: u64,
+    /// Bytes of a body that are held back while the plugin pauses.
+    pub body_bytes_max: usize,
     /// Bytes that one host call may take from or give to the module.
     pub transfer_bytes_max: usize,
 }
@@ -221,6 +223,7 @@ impl Default for LimitsConfig {
             metrics_max: 1_000,
             traps_max: 5,
             trap_window_ms: 10_000,
+            body_bytes_max: 1 << 20,
             transfer_bytes_max: 16 << 20,
         }
     }

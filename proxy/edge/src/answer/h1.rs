@@ -48,8 +48,10 @@ pub(super) fn hit(out: &mut Out, closing: bool, hit: &Hit<'_>, composed: Option<
             let bytes = out.head();
             write_status_line(composed.head.status, bytes);
             composed.head.fields.write_h1(bytes);
-            if let ResponseFraming::Length(length) = composed.framing {
-                write_length(length, bytes);
+            match composed.framing {
+                ResponseFraming::Length(length)
+                | ResponseFraming::Empty { declared: Some(length) } => write_length(length, bytes),
+                ResponseFraming::Empty { declared: None } | ResponseFraming::Unknown => {}
             }
             connection.end_head(bytes);
             if with_body {

@@ -1,0 +1,156 @@
+//! A plugin for tests of hosts: each word of its configuration makes it do one thing.
+//!
+//! | word | what it does |
+//! |---|---|
+//! | `hold` | holds the request until its body is there, then tells its length in `x-body-bytes` |
+//! | `upper` | writes the request body in capitals, piece by piece |
+//! | `replace` | replaces the whole request body by `replaced` |
+//! | `refuse` | answers 403 when the request body holds the word `attack` |
+//! | `stuck` | holds the request and never lets it go |
+//! | `head` | adds `x-seen` with the path to the response |
+//! | `rhold` | holds the response until its body is there, then tells its length in `x-body-bytes` |
+//! | `rupper` | writes the response body in capitals, piece by piece |
+//! | `rreplace` | replaces the whole response body by `replaced` |
+//! | `rrefuse` | answers 502 when the response body holds the word `secret` |
+//! | `trailers` | adds `x-seen` to the response's trailers |
+//! | `log` | counts the responses by class in the metrics `probe_2xx` and so on |
+
+#![cfg(target_arch = "wasm32")]
+
+use std::rc::Rc;
+
+use proxy_wasm::{
+    hostcalls,
+    traits::{Context, HttpContext, RootContext},
+    types::{Action, ContextType, LogLevel, MetricType},
+};
+
+proxy_wasm::main! {{
+    proxy_wasm::set_log_level(LogLevel::Info);
+    proxy_wasm::set_root_context(|_| Box::new(Root::default()));
+}}
+
+#[derive(Default)]
+struct Root {
+    words: Rc<Vec<String>>,
+    classes: [u32; 6],
+}
+
+impl Context for Root {}
+
+impl RootContext for Root {
+    fn on_configure(&mut self, _size: usize) -> bool {
+        let text = self.get_plugin_configuration().unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric());
+        self.words = Rc::new(words.filter(|word| !word.is_empty()).map(str::to_owned).collect());
+        for class in 1..6 {
+            let name = format!("probe_{class}xx");
+            let Ok(metric) = hostcalls::define_metric(MetricType::Counter, &name) else {
+                return false;
+            };
+            self.classes[class] = metric;
+        }
+        true
+    }
+
+    fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(Stream { words: self.words.clone(), classes: self.classes, path: None }))
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+}
+
+struct Stream {
+    words: Rc<Vec<String>>,
+    classes: [u32; 6],
+    path: Option<String>,
+}
+
+impl Stream {
+    fn has(&self, word: &str) -> bool {
+        self.words.iter().any(|known| known == word)
+    }
+}
+
+impl Context for Stream {}
+
+impl HttpContext for Stream {
+    fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+        self.path = self.get_http_request_header(":path");
+        let holds = self.has("hold") && !end_of_stream || self.has("stuck");
+        if holds { Action::Pause } else { Action::Continue }
+    }
+
+    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        if self.has("stuck") {
+            return Action::Pause;
+        }
+        let body = self.get_http_request_body(0, size).unwrap_or_default();
+        if self.has("refuse") && String::from_utf8_lossy(&body).contains("attack") {
+            self.send_http_response(403, vec![("x-by", "probe")], Some(b"refused\n"));
+            return Action::Pause;
+        }
+        if (self.has("hold") || self.has("replace")) && !end_of_stream {
+            return Action::Pause;
+        }
+        if self.has("hold") {
+            self.set_http_request_header("x-body-bytes", Some(&size.to_string()));
+        }
+        if self.has("upper") {
+            self.set_http_request_body(0, size, &body.to_ascii_uppercase());
+        }
+        if self.has("replace") {
+            self.set_http_request_body(0, size, b"replaced");
+        }
+        Action::Continue
+    }
+
+    fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+        if self.has("head") {
+            self.set_http_response_header("x-seen", self.path.as_deref());
+        }
+        if self.has("rhold") && !end_of_stream { Action::Pause } else { Action::Continue }
+    }
+
+    fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        let body = self.get_http_response_body(0, size).unwrap_or_default();
+        if self.has("rrefuse") && String::from_utf8_lossy(&body).contains("secret") {
+            self.send_http_response(502, vec![("x-by", "probe")], Some(b"withheld\n"));
+            return Action::Pause;
+        }
+        if (self.has("rhold") || self.has("rreplace")) && !end_of_stream {
+            return Action::Pause;
+        }
+        if self.has("rhold") {
+            self.set_http_response_header("x-body-bytes", Some(&size.to_string()));
+        }
+        if self.has("rupper") {
+            self.set_http_response_body(0, size, &body.to_ascii_uppercase());
+        }
+        if self.has("rreplace") {
+            self.set_http_response_body(0, size, b"replaced");
+        }
+        Action::Continue
+    }
+
+    fn on_http_response_trailers(&mut self, _count: usize) -> Action {
+        if self.has("trailers") {
+            self.add_http_response_trailer("x-seen", "trailers");
+        }
+        Action::Continue
+    }
+
+    fn on_log(&mut self) {
+        let code = self.get_property(vec!["response", "code"]).unwrap_or_default();
+        let code = <[u8; 8]>::try_from(code.as_slice()).map_or(0, i64::from_le_bytes);
+        let class = usize::try_from(code / 100).unwrap_or(0);
+        if self.has("log")
+            && let Some(metric) = self.classes.get(class)
+        {
+            let _ = hostcalls::increment_metric(*metric, 1);
+        }
+    }
+}
