@@ -98,8 +98,6 @@ pub struct Request<'a> {
     pub parts: H2Parts<'a>,
     /// `:scheme`; empty for a CONNECT without `:protocol`.
     pub scheme: &'a str,
-    /// `:protocol` of an extended CONNECT (RFC 8441), `websocket` for one.
-    pub protocol: Option<&'a str>,
     /// The other field lines, in order.
     pub fields: FieldsIter<'a>,
     /// What the client said of its order among others.

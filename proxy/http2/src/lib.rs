@@ -26,7 +26,9 @@ mod encoder;
 mod error_code;
 mod event;
 mod fields;
+mod hpack;
 mod priority;
+mod request;
 mod settings;
 mod sink;
 
