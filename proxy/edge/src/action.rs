@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use tidegate_cache::{Key, Reason as Why};
+use tidegate_http::Framing;
 use tidegate_route::{
     Template,
     links::{Lookup, Ticket},
@@ -16,8 +17,10 @@ use tidegate_wasm::Phases;
 use crate::{
     admit,
     answer::{Answer, Local, Redirect},
+    lane::BODY_TOO_LARGE,
     lookup::Fetch,
     request::{Admitted, Keyed, Stop, Work},
+    rescue,
     view::View,
 };
 
@@ -36,6 +39,11 @@ pub(crate) struct LinkAsk {
 /// Answers, or computes the cache key for what is to be fetched.
 pub(crate) fn act(admitted: Admitted<'_>) -> Result<Keyed<'_>, Stop<'_>> {
     match &admitted.route().action {
+        // What is too large for certain does not even begin to go upstream.
+        Action::Proxy { .. } if is_too_large(&admitted) => {
+            let local = rescue::body(&BODY_TOO_LARGE);
+            Err(stop(admitted, Answer::Local(local)))
+        }
         Action::Proxy { .. } => Ok(key(admitted)),
         Action::Respond(respond) => {
             let mut local = Local::new(Phase::Respond, respond.status, "", respond.body.clone());
@@ -48,6 +56,12 @@ pub(crate) fn act(admitted: Admitted<'_>) -> Result<Keyed<'_>, Stop<'_>> {
         }
         Action::Link(domain) => Err(link(admitted, *domain)),
     }
+}
+
+fn is_too_large(admitted: &Admitted<'_>) -> bool {
+    let received = admitted.received();
+    let max = admitted.route().body_bytes_max.unwrap_or(received.cx.node.limits.body_bytes_max);
+    matches!(received.head.body(), Framing::Length(length) if length > max)
 }
 
 fn key(admitted: Admitted<'_>) -> Keyed<'_> {

@@ -148,7 +148,7 @@ impl Conn {
             deadline_us: now.mono_us + micros(limits.head_timeout),
             head_began_us: None,
             requests: 0,
-            watchdog: Box::pin(tokio::time::sleep(Duration::from_millis(DRAIN_NOTICE_MS))),
+            watchdog: Box::pin(tokio::time::sleep(tick(limits))),
             closing: false,
             fresh: true,
         }
@@ -336,7 +336,7 @@ impl Conn {
             if now.mono_us >= self.deadline_us {
                 return Poll::Ready(self.expire(edge, worker, now, cx));
             }
-            let tick = Duration::from_millis(DRAIN_NOTICE_MS);
+            let tick = tick(&edge.node.limits);
             self.watchdog.as_mut().reset(tokio::time::Instant::now() + tick);
         }
         Poll::Pending
@@ -413,6 +413,13 @@ fn body_here(head: &Head<'_>, rest: &[u8]) -> Option<usize> {
         Framing::Length(length) => usize::try_from(length).ok().filter(|n| *n <= rest.len()),
         Framing::Chunked => None,
     }
+}
+
+/// How often a waiting connection looks at the clock: often enough for the shortest deadline.
+fn tick(limits: &NodeLimits) -> Duration {
+    const TICK_MS_MIN: u64 = 20;
+    let shortest = limits.head_timeout.min(limits.keep_alive) / 4;
+    Duration::from_millis(DRAIN_NOTICE_MS).min(shortest).max(Duration::from_millis(TICK_MS_MIN))
 }
 
 fn micros(duration: Duration) -> u64 {

@@ -15,6 +15,7 @@ use tidegate_store::{
 };
 use tidegate_telemetry::{Counter, Phase, Reason};
 use tidegate_upstream::{Downstream, DownstreamGone, Fault, Group, Outcome, ResponseFraming};
+use tokio::sync::mpsc;
 
 use crate::{
     dress::Dress,
@@ -32,6 +33,8 @@ use crate::{
 
 /// How often a request looks for a flight that suits it before it goes alone.
 const FLIGHTS_MAX: usize = 4;
+/// Interim responses that wait for the client to take them; later ones are dropped.
+const INTERIMS_WAITING_MAX: usize = 8;
 /// Bytes taken from a fill at once when they are there.
 const READY_BYTES_MAX: usize = 256 * 1024;
 
@@ -129,7 +132,7 @@ async fn through_cache<L: Lane>(
     key: Key,
     mut stale: Option<Arc<Object>>,
     mut why: Why,
-    lane: L,
+    mut lane: L,
 ) -> (L, Ended) {
     if stale.is_none()
         && let Some(object) = recall(slow, &admitted, key).await
@@ -143,8 +146,8 @@ async fn through_cache<L: Lane>(
     }
     for attempt in 1..=FLIGHTS_MAX {
         let alone = attempt == FLIGHTS_MAX;
-        let (mut reader, slot) = match begin(slow, &admitted, key, stale.as_ref(), alone) {
-            Begun::Reader(reader, slot) => (reader, slot),
+        let (mut reader, mut led) = match begin(slow, &admitted, key, stale.as_ref(), alone) {
+            Begun::Reader(reader, led) => (reader, led),
             Begun::Looped => return respond(admitted, rescue::looped(), lane).await,
             Begun::Ready(object) => {
                 let evaluation = evaluation(&admitted, &object);
@@ -156,7 +159,7 @@ async fn through_cache<L: Lane>(
                 continue;
             }
         };
-        match reader.head().await {
+        match arrival(&mut reader, led.as_mut(), &mut lane).await {
             Ok(Arrival::Stream(head)) => {
                 return serve_stream(slow, admitted, reader, &head, why, lane).await;
             }
@@ -165,7 +168,7 @@ async fn through_cache<L: Lane>(
             }
             Ok(Arrival::Again) => {}
             Err(error) => {
-                let fault = slot.and_then(|slot| take(&slot));
+                let fault = led.and_then(|led| take(&led.fault));
                 return respond(admitted, rescue::fill(error, fault.as_ref()), lane).await;
             }
         }
@@ -183,9 +186,15 @@ async fn recall(slow: &Slow<'_>, admitted: &Admitted<'_>, key: Key) -> Option<Ar
     slow.edge.node.store.recall(&key, fields).await
 }
 
+/// What the client that caused a fetch learns of it beside the answer.
+struct Led {
+    fault: FaultSlot,
+    interims: mpsc::Receiver<ResponseHead>,
+}
+
 /// How a flight began.
 enum Begun {
-    Reader(Reader, Option<FaultSlot>),
+    Reader(Reader, Option<Led>),
     Ready(Arc<Object>),
     Looped,
 }
@@ -211,14 +220,14 @@ fn begin(
             Begun::Reader(reader, None)
         }
         Flight::Lead(fill, reader) => match start(slow, admitted, fill) {
-            Some(slot) => Begun::Reader(reader, Some(slot)),
+            Some(led) => Begun::Reader(reader, Some(led)),
             None => Begun::Looped,
         },
     }
 }
 
 /// Starts the fetch that feeds a fill, in a task of its own: the client may leave, the fill goes on.
-fn start(slow: &Slow<'_>, admitted: &Admitted<'_>, fill: Fill) -> Option<FaultSlot> {
+fn start(slow: &Slow<'_>, admitted: &Admitted<'_>, fill: Fill) -> Option<Led> {
     let plain = outbound::build(admitted, Purpose::Fill)?;
     let group = group(admitted)?;
     let mut conditional = plain.clone();
@@ -227,10 +236,32 @@ fn start(slow: &Slow<'_>, admitted: &Admitted<'_>, fill: Fill) -> Option<FaultSl
         Counter::CacheRevalidations.inc();
     }
     Counter::CacheFills.inc();
-    let slot = FaultSlot::default();
-    let sink = FillSink::new(slow.edge.clone(), admitted, fill, slot.clone())?;
+    let fault = FaultSlot::default();
+    let (sender, interims) = mpsc::channel(INTERIMS_WAITING_MAX);
+    let sink = FillSink::new(slow.edge.clone(), admitted, fill, fault.clone(), sender)?;
     tokio::spawn(sink.run(group, conditional, plain));
-    Some(slot)
+    Some(Led { fault, interims })
+}
+
+/// Waits for the answer's head and passes interim responses on meanwhile (RFC 8297).
+async fn arrival<L: Lane>(
+    reader: &mut Reader,
+    led: Option<&mut Led>,
+    lane: &mut L,
+) -> Result<Arrival, FillError> {
+    let Some(led) = led else { return reader.head().await };
+    loop {
+        let interim = tokio::select! {
+            biased;
+            interim = led.interims.recv() => interim,
+            arrival = reader.head() => return arrival,
+        };
+        match interim {
+            // A client that is gone is noticed when the answer is written.
+            Some(head) => drop(lane.write_informational(&head).await),
+            None => return reader.head().await,
+        }
+    }
 }
 
 fn validate_in_background(

@@ -10,6 +10,7 @@ use tidegate_http::{FieldList, Method, ResponseHead};
 use tidegate_store::Fill;
 use tidegate_telemetry::Counter;
 use tidegate_upstream::{Downstream, DownstreamGone, Group, Outbound, Outcome, ResponseFraming};
+use tokio::sync::mpsc;
 
 use crate::{
     Edge,
@@ -29,6 +30,8 @@ pub(crate) struct FillSink {
     origin: String,
     request_ms: u64,
     fault: FaultSlot,
+    /// Interim responses, for the client that caused the fetch.
+    interims: mpsc::Sender<ResponseHead>,
     /// The 304 was for something else: ask again without condition.
     ask_again: bool,
 }
@@ -41,6 +44,7 @@ impl FillSink {
         admitted: &Admitted<'_>,
         fill: Fill,
         fault: FaultSlot,
+        interims: mpsc::Sender<ResponseHead>,
     ) -> Option<Self> {
         let policy = admitted.route().cache.clone()?;
         let received = admitted.received();
@@ -56,6 +60,7 @@ impl FillSink {
             origin: format!("{}://{}", head.scheme().as_str(), head.authority()),
             request_ms,
             fault,
+            interims,
             edge,
             ask_again: false,
         })
@@ -148,7 +153,9 @@ impl Downstream for FillSink {
         std::future::pending().await
     }
 
-    async fn write_informational(&mut self, _head: &ResponseHead) -> Result<(), DownstreamGone> {
+    async fn write_informational(&mut self, head: &ResponseHead) -> Result<(), DownstreamGone> {
+        // Nobody has to wait for them, and nobody may be there to take them.
+        let _ = self.interims.try_send(head.clone());
         Ok(())
     }
 

@@ -46,7 +46,7 @@ pub(crate) trait Lane: Downstream {
     }
 }
 
-const BODY_TOO_LARGE: Refusal = Refusal {
+pub(crate) const BODY_TOO_LARGE: Refusal = Refusal {
     status: 413,
     reason: "body_too_large",
     detail: "the request body is larger than this route takes",

@@ -44,7 +44,7 @@ pub(crate) fn build(admitted: &Admitted<'_>, purpose: Purpose) -> Option<Outboun
     if has_looped(&fields, &node.name, node.limits.hops_max) {
         return None;
     }
-    let upgrade = head.upgrade().map(Bytes::copy_from_slice);
+    let upgrade = head.upgrade().and_then(|asked| allowed(asked, &admitted.route().upgrades));
     let wants_trailers = wants_trailers(head);
     tidegate_http::strip_hop_by_hop(&mut fields);
     for name in ["host", "content-length", "expect", "http2-settings"] {
@@ -78,6 +78,17 @@ pub(crate) fn build(admitted: &Admitted<'_>, purpose: Purpose) -> Option<Outboun
 fn framing(received: &Received<'_>) -> Framing {
     let body = received.edits.as_deref().and_then(|edits| edits.body.as_ref());
     body.map_or_else(|| received.head.body(), ReadBody::framing)
+}
+
+/// The protocols asked for that the route lets through: whatever else a client might talk a server
+/// into is outside of everything that is checked here (`h2c` above all).
+fn allowed(asked: &[u8], route: &[Box<str>]) -> Option<Bytes> {
+    let listed = |protocol: &&[u8]| {
+        let name = protocol.split(|&b| b == b'/').next().unwrap_or_default();
+        route.iter().any(|word| name.eq_ignore_ascii_case(word.as_bytes()))
+    };
+    let kept: Vec<&[u8]> = tokens(asked).filter(listed).collect();
+    (!kept.is_empty()).then(|| kept.join(&b", "[..]).into())
 }
 
 /// Groups that choose by hash get the requests for one directory at the same server: a title's

@@ -117,6 +117,8 @@ pub struct Route {
     pub body_bytes_max: Option<u64>,
     /// Longest time until the head of the answer.
     pub timeout: Option<Duration>,
+    /// Protocols that a client may switch to, in lower case.
+    pub upgrades: Box<[Box<str>]>,
 }
 
 /// What answers a request.

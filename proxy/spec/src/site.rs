@@ -51,6 +51,8 @@ resource! {
         pub body_bytes_max: Option<Size>,
         /// Longest time until the answer's head; then 504.
         pub timeout: Option<Duration>,
+        /// Protocols that a client may switch to; a request for another one goes on without it.
+        pub upgrades: Vec<String> = vec!["websocket".to_owned()],
     }
 }
 

@@ -23,6 +23,7 @@
 //! |---|---|
 //! | `spec proxy` | start the node with `specs/proxy.yaml` beside the scenario |
 //! | `spec` and an indented block | start it with this text |
+//! | `node` and an indented block | before `spec`: keys of the node file that it starts with |
 //! | `apply ...` | change its configuration, written in the same two ways |
 //! | `refuse ...` | the same, and the node must not take it |
 //! | `advance 61s` | move its clock (`ms`, `s`, `m`, `h`, `d`) |
@@ -47,7 +48,8 @@
 //!
 //! What is expected of a message: the first line (`*` and `2xx` are allowed), and of its fields
 //! `Name: value`, `Name present`, `Name absent`, `Name contains x`, `Name starts x`, `Name lines 2`,
-//! `Name >= 5` and the other comparisons of numbers. Content is expected exactly, or ` || contains x`,
+//! `Name >= 5` and the other comparisons of numbers; `trailer Name: value` and so on look at a field
+//! that came after the content. Content is expected exactly, or ` || contains x`,
 //! or not at all when there is no ` || `. Interim responses are messages of their own.
 //!
 //! # Clients and origins
@@ -64,6 +66,7 @@
 //! | `client c1 close`, `end` | close the connection, or only its sending direction |
 //! | `origin o1 < ...` | the next request, whole; it becomes the one that is answered |
 //! | `origin o1 <head ...`, `<body ...`, `<< "raw"` | as for a client |
+//! | `origin o1 broken` | the request whose head was taken ends too early |
 //! | `origin o1 > ...`, `>> "..."` | answer it, or send bytes |
 //! | `origin o1 close`, `reset` | end its connection |
 //! | `origin o1 always 200 ...` | answer every request from now on so |
@@ -91,8 +94,13 @@ mod text;
 
 /// A node that scenarios can be run against.
 pub trait Edge: Sized {
-    /// Starts a node on a free port, with this spec, reading this clock.
-    fn start(spec: &str, clock: &VirtualClock) -> impl Future<Output = Result<Self, String>>;
+    /// Starts a node on a free port, with this spec and these keys of a node file, reading this
+    /// clock.
+    fn start(
+        spec: &str,
+        node_file: &str,
+        clock: &VirtualClock,
+    ) -> impl Future<Output = Result<Self, String>>;
 
     /// Where it serves clear-text HTTP.
     fn addr(&self) -> SocketAddr;

@@ -37,6 +37,10 @@ pub(crate) fn response(
     bodiless: bool,
 ) -> Result<(ResponseHead, ResponseFraming), Word> {
     let status = header.status.as_u16();
+    // RFC 9110 section 15: such a code has no class, and everyone down the line would guess.
+    if status > 599 {
+        return Err("status");
+    }
     let declared = content_length(&header.headers)?;
     let coded = transfer_coded(header)?;
     let framing = match declared {

@@ -36,11 +36,15 @@ pub(crate) struct ClientSide<D: Downstream> {
     plan: Arc<Plan>,
     replay: Replay,
     upgrade: Upgrade,
+    interims: u32,
     /// Body bytes the response head promised and that are still to come.
     missing: Option<u64>,
     body_bytes_read: usize,
     body_bytes_sent: usize,
 }
+
+/// Interim responses before the final one; more come from no honest server.
+const INTERIMS_MAX: u32 = 32;
 
 /// Where the downstream is put when the session ends, however it ends.
 pub(crate) type Slot<D> = Arc<Mutex<Option<D>>>;
@@ -65,6 +69,7 @@ impl<D: Downstream> ClientSide<D> {
             plan,
             replay: Replay::default(),
             upgrade: Upgrade::No,
+            interims: 0,
             missing: None,
             body_bytes_read: 0,
             body_bytes_sent: 0,
@@ -91,6 +96,10 @@ impl<D: Downstream> ClientSide<D> {
     async fn relay_head(&mut self, head: &ResponseHeader, end: bool) -> Result<bool> {
         let status = head.status.as_u16();
         if is_informational_except_101(u32::from(status)) {
+            self.interims += 1;
+            if self.interims > INTERIMS_MAX {
+                return Err(refuse("interim_flood"));
+            }
             let interim = convert::interim(head);
             let written = self.side()?.write_informational(&interim).await;
             return self.taken(written).map(|()| false);

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use tempfile::TempDir;
 use tidegate_edge::{Clock, EdgeConfig, Handle, Modules, Source};
-use tidegate_spec::{Spec, read};
+use tidegate_spec::{NodeConfig, Spec, read};
 use tidegate_testkit::{Edge, VirtualClock};
 
 /// A running node.
@@ -21,10 +21,24 @@ impl Node {
         clock: Clock,
         threads: usize,
     ) -> Result<Self, String> {
+        Self::with_file(spec, "", clock, threads).await
+    }
+
+    /// Starts a node with keys of a node file.
+    pub(crate) async fn with_file(
+        spec: &str,
+        node_file: &str,
+        clock: Clock,
+        threads: usize,
+    ) -> Result<Self, String> {
+        let file = NodeConfig::parse(node_file).map_err(|error| error.to_string())?;
         let data = TempDir::new().map_err(|error| error.to_string())?;
         let mut config = EdgeConfig::new(Source::Spec(Box::new(spec_of(spec)?)), data.path());
         config.clock = clock;
         config.threads = threads;
+        config.limits = file.limits;
+        config.trusted_proxies = file.trusted_proxies;
+        config.forwarded_by = file.forwarded_by;
         config.drain = Duration::from_millis(50);
         let start = tokio::task::spawn_blocking(|| tidegate_edge::Edge::start(config)).await;
         let handle =
@@ -38,8 +52,8 @@ impl Node {
 }
 
 impl Edge for Node {
-    async fn start(spec: &str, clock: &VirtualClock) -> Result<Self, String> {
-        Self::with_threads(spec, Clock::Virtual(clock.shared()), 1).await
+    async fn start(spec: &str, node_file: &str, clock: &VirtualClock) -> Result<Self, String> {
+        Self::with_file(spec, node_file, Clock::Virtual(clock.shared()), 1).await
     }
 
     fn addr(&self) -> SocketAddr {

@@ -169,6 +169,7 @@ impl<'s> Compiler<'s> {
             headers: (!headers.is_empty()).then(|| Box::new(headers)),
             body_bytes_max: spec.body_bytes_max.map(|size| size.0),
             timeout: spec.timeout,
+            upgrades: self.upgrades(&spec.upgrades, path),
         };
         Some((route, fields))
     }
@@ -196,6 +197,16 @@ impl<'s> Compiler<'s> {
                 shared.caches.get(place as usize).cloned()
             }
         }
+    }
+
+    fn upgrades(&mut self, words: &[String], path: &str) -> Box<[Box<str>]> {
+        for (index, word) in words.iter().enumerate() {
+            if word.is_empty() || !word.bytes().all(is_token_byte) {
+                let message = format!("\"{word}\" is no name of a protocol");
+                self.problem(format!("{path}.upgrades[{index}]"), message);
+            }
+        }
+        words.iter().map(|word| word.to_ascii_lowercase().into()).collect()
     }
 
     fn methods(&mut self, words: &[String], path: &str) -> MethodSet {

@@ -33,7 +33,11 @@ fn same_word(expect: &str, got: &str) -> bool {
 }
 
 fn field(name: &str, test: &Test, got: &Message, names: &Names<'_>) -> Result<(), String> {
-    let value = got.fields.joined(name);
+    let (lines, bare) = match name.strip_prefix("trailer ") {
+        Some(name) => (&got.trailers, name),
+        None => (&got.fields, name),
+    };
+    let value = lines.joined(bare);
     let text = value.as_deref().unwrap_or_default();
     let holds = match test {
         Test::Is(wanted) => value.is_some() && text == names.fill(&lossy(wanted))?,
@@ -41,7 +45,7 @@ fn field(name: &str, test: &Test, got: &Message, names: &Names<'_>) -> Result<()
         Test::Absent => value.is_none(),
         Test::Contains(part) => text.contains(&names.fill(part)?),
         Test::Starts(part) => value.is_some() && text.starts_with(&names.fill(part)?),
-        Test::Lines(count) => got.fields.lines(name).count() == *count,
+        Test::Lines(count) => lines.lines(bare).count() == *count,
         Test::Number(compare, wanted) => text.parse().is_ok_and(|got| compare.holds(got, *wanted)),
     };
     let shown = || value.as_ref().map_or("no such field".to_owned(), |v| format!("`{name}: {v}`"));

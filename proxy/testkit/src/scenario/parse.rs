@@ -54,10 +54,11 @@ fn origins(steps: &[Step], source: &str) -> Vec<String> {
 fn act(line: &str, block: &[&str]) -> Result<Act, String> {
     let (word, rest) = text::word(line);
     let has_block = block.iter().any(|line| !line.is_empty());
-    if has_block && !matches!(word, "spec" | "apply" | "refuse") {
-        return Err("only `spec`, `apply` and `refuse` take an indented block".to_owned());
+    if has_block && !matches!(word, "node" | "spec" | "apply" | "refuse") {
+        return Err("only `node`, `spec`, `apply` and `refuse` take an indented block".to_owned());
     }
     match word {
+        "node" => Ok(Act::Node(text::dedent(block))),
         "spec" => source(rest, block).map(Act::Spec),
         "apply" => source(rest, block).map(Act::Apply),
         "refuse" => source(rest, block).map(Act::Refuse),
@@ -72,7 +73,9 @@ fn act(line: &str, block: &[&str]) -> Result<Act, String> {
             let (name, label) = name.split_once('/').unwrap_or((name, ""));
             origin(rest).map(|act| Act::Origin(name.to_owned(), label.to_owned(), act))
         }
-        _ => Err(format!("`{word}` is not spec, apply, refuse, advance, metric, client or origin")),
+        _ => Err(format!(
+            "`{word}` is not node, spec, apply, refuse, advance, metric, client or origin"
+        )),
     }
 }
 
@@ -131,6 +134,7 @@ fn origin(line: &str) -> Result<OriginAct, String> {
         "<body" => OriginAct::Expect(Part::Body, rest_of(rest)?),
         "<<" => OriginAct::ExpectRaw(text::quoted(rest)?.concat()),
         "always" => OriginAct::Always(draft(rest)?),
+        "broken" => OriginAct::Broken,
         "close" => OriginAct::Close,
         "reset" => OriginAct::Reset,
         "down" => OriginAct::Down,
@@ -187,6 +191,9 @@ fn halves(rest: &str) -> (&str, Option<&str>) {
 }
 
 fn field_test(segment: &str) -> Result<(String, Test), String> {
+    if let Some(segment) = segment.strip_prefix("trailer ") {
+        return field_test(segment).map(|(name, test)| (format!("trailer {name}"), test));
+    }
     let (name, rest) = text::word(segment);
     if let Some(name) = name.strip_suffix(':') {
         return Ok((name.to_owned(), Test::Is(rest.as_bytes().to_vec())));

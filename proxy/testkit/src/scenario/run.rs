@@ -78,6 +78,8 @@ fn run_alone<E: Edge>(file: &Path) -> Option<String> {
 /// Everything a running scenario touches.
 struct Stage<E> {
     edge: Option<E>,
+    /// Keys of the node file that it starts with.
+    node_file: String,
     clock: VirtualClock,
     folder: PathBuf,
     clients: HashMap<String, Client>,
@@ -98,6 +100,7 @@ impl<E: Edge> Stage<E> {
         }
         Self {
             edge: None,
+            node_file: String::new(),
             clock: VirtualClock::new(),
             folder,
             clients: HashMap::new(),
@@ -109,6 +112,10 @@ impl<E: Edge> Stage<E> {
 
     async fn step(&mut self, step: &Step) -> Result<(), String> {
         match &step.act {
+            Act::Node(text) => {
+                self.node_file = self.names().fill(text)?;
+                Ok(())
+            }
             Act::Spec(source) => self.start(source).await,
             Act::Apply(source) => {
                 let spec = self.spec(source)?;
@@ -136,7 +143,7 @@ impl<E: Edge> Stage<E> {
 
     async fn start(&mut self, source: &Source) -> Result<(), String> {
         let spec = self.spec(source)?;
-        self.edge = Some(E::start(&spec, &self.clock).await?);
+        self.edge = Some(E::start(&spec, &self.node_file, &self.clock).await?);
         Ok(())
     }
 
@@ -262,6 +269,7 @@ impl<E: Edge> Stage<E> {
                 self.origin(name)?.always(bytes);
                 Ok(())
             }
+            OriginAct::Broken => broken(&self.taken(name, label)?.complete().await),
             OriginAct::Close => {
                 self.taken(name, label)?.close().await;
                 Ok(())

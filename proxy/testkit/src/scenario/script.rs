@@ -20,6 +20,8 @@ pub(super) struct Step {
 
 #[derive(Debug, PartialEq)]
 pub(super) enum Act {
+    /// Keys of the node file.
+    Node(String),
     Spec(Source),
     Apply(Source),
     Refuse(Source),
@@ -61,6 +63,7 @@ pub(super) enum OriginAct {
     Expect(Part, Expect),
     ExpectRaw(Vec<u8>),
     Always(Draft),
+    Broken,
     Close,
     Reset,
     Down,

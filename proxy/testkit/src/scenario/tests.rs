@@ -13,7 +13,7 @@ struct Pipe {
 }
 
 impl Edge for Pipe {
-    async fn start(spec: &str, _: &VirtualClock) -> Result<Self, String> {
+    async fn start(spec: &str, _: &str, _: &VirtualClock) -> Result<Self, String> {
         let origin: SocketAddr =
             spec.trim().parse().map_err(|_| format!("not an address: {spec}"))?;
         let listener = TcpListener::bind("127.0.0.1:0").await.map_err(|e| e.to_string())?;
