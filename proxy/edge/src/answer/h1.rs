@@ -13,9 +13,7 @@ use crate::{
 
 /// Writes an answer made on the node.
 pub(super) fn answer(out: &mut Out, closing: bool, head: &Head<'_>, answer: &Answer<'_>) {
-    // What is left of a request body would be taken for the next request.
-    let over = head.body() == tidegate_http::Framing::Empty;
-    let connection = Connection::of(head, closing || !over);
+    let connection = Connection::of(head, closing);
     match answer {
         Answer::Redirect(redirect) => {
             write_redirect(out, connection, redirect.status, redirect.location.as_bytes(), b"");
