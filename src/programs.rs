@@ -111,6 +111,8 @@ fn edge_config(args: &Args) -> Result<EdgeConfig> {
         None => 0,
     };
     config.links_bytes = node.cache.links;
+    config.limit_keys = node.limit_keys;
+    config.countries = node.countries;
     config.drain = node.drain;
     config.limits = node.limits;
     config.trusted_proxies = node.trusted_proxies;

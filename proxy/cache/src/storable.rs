@@ -181,6 +181,12 @@ impl Rules {
         if policy.set_cookie == SetCookiePolicy::Strip && fields.has("set-cookie") {
             withheld.push("set-cookie".into());
         }
+        // How one client stands is no news for another (draft-ietf-httpapi-ratelimit-headers).
+        for name in ["ratelimit", "ratelimit-policy"] {
+            if fields.has(name) {
+                withheld.push(name.into());
+            }
+        }
         let tags = TAG_FIELDS.iter().filter(|name| !policy.expose_tags && fields.has(name));
         withheld.extend(tags.map(|name| Box::from(*name)));
         withheld.into()

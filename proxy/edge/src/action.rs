@@ -144,8 +144,5 @@ pub(crate) fn stop<'r>(admitted: Admitted<'r>, mut answer: Answer<'r>) -> Stop<'
             plugins.finish(&mut View::of_request(received.head, &mut received.edits, around));
         }
     }
-    if let Some(permit) = permitted.permit.filter(tidegate_limit::Permit::holds) {
-        received.cx.node.limit_table.release(permit);
-    }
     received.stop(Some(found), answer)
 }

@@ -34,8 +34,8 @@ pub(crate) fn ask(mut permitted: Permitted<'_>) -> Result<Admitted<'_>, Stop<'_>
             Ok(Admitted { permitted, plugins: Some(plugins) })
         }
         Verdict::Continue | Verdict::Pause => {
-            let Permitted { verified, permit } = permitted;
-            Err(Stop::Detach(Box::new(verified.detach(permit, Some(plugins), Work::Paused))))
+            let Permitted { verified } = permitted;
+            Err(Stop::Detach(Box::new(verified.detach(Some(plugins), Work::Paused))))
         }
     }
 }

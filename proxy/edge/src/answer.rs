@@ -115,7 +115,7 @@ pub(crate) fn write(
     mut answer: Answer<'_>,
 ) {
     if let Answer::Local(local) = &mut answer {
-        dress(received, found, &mut local.head.fields);
+        dress(received, found, &mut local.head);
     }
     let bytes_sent = match &mut turn.wire {
         Wire::H1 { out, closing } => {
@@ -131,10 +131,14 @@ pub(crate) fn write(
 }
 
 /// The route's response fields for answers that have no other chance to get them.
-pub(crate) fn dress(received: &Received<'_>, found: Option<Match>, fields: &mut FieldList) {
+pub(crate) fn dress(received: &Received<'_>, found: Option<Match>, head: &mut ResponseHead) {
     let Some(found) = found else { return };
-    if let Some(policy) = &received.cx.running.snapshot.route(found.route).headers {
-        policy.response.apply(fields);
+    let running = received.cx.running;
+    if let Some(policy) = &running.snapshot.route(found.route).headers {
+        policy.response.apply(&mut head.fields);
+    }
+    if let Some(charged) = &received.charged {
+        charged.see_head(running, head.status, &mut head.fields);
     }
 }
 

@@ -89,6 +89,23 @@ impl Clock {
     }
 }
 
+impl Clock {
+    /// Waits until the monotonic clock reads `until_us`.
+    pub(crate) async fn sleep_until(&self, until_us: u64) {
+        /// How often a clock that a test moves is looked at.
+        const VIRTUAL_POLL_MS: u64 = 2;
+        loop {
+            let left_us = until_us.saturating_sub(self.now().mono_us);
+            let pause = match self {
+                _ if left_us == 0 => return,
+                Self::System(_) => Duration::from_micros(left_us),
+                Self::Virtual(_) => Duration::from_millis(VIRTUAL_POLL_MS),
+            };
+            tokio::time::sleep(pause).await;
+        }
+    }
+}
+
 // === impl System ===
 
 impl System {

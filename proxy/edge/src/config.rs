@@ -30,6 +30,8 @@ pub struct EdgeConfig {
     pub links_bytes: u64,
     /// Keys that the limit table has room for; 48 bytes each.
     pub limit_keys: usize,
+    /// Which country addresses are in: lines of `first,last,CC`; nothing is known when absent.
+    pub countries: Option<PathBuf>,
     /// What one connection and one message may cost.
     pub limits: NodeLimits,
     /// Proxies in front of the node, which may say on whose behalf they ask.
@@ -82,6 +84,7 @@ impl EdgeConfig {
             cache_disk_bytes: 0,
             links_bytes: LINKS_BYTES,
             limit_keys: LIMIT_KEYS,
+            countries: None,
             limits: NodeLimits::default(),
             trusted_proxies: Vec::new(),
             forwarded_by: ForwardedBy::default(),

@@ -9,6 +9,7 @@ use tidegate_wasm::{Buffer, Chain, Map, Phases, RequestContext, Verdict};
 
 use crate::{
     identity::Identity,
+    limit::Charged,
     running::Running,
     view::{Edits, ReadBody, Surroundings, View},
 };
@@ -23,6 +24,8 @@ pub(crate) struct Dress {
     pub(crate) request: StoredHead,
     pub(crate) edits: Option<Box<Edits>>,
     pub(crate) plugins: Option<RequestContext>,
+    /// What the request holds and owes under limits.
+    pub(crate) charged: Option<Arc<Charged>>,
     /// The value of `Cache-Status`.
     pub(crate) cache_status: Vec<u8>,
 }
@@ -47,6 +50,9 @@ impl Dress {
         head.fields.set("Cache-Status", &self.cache_status);
         if let Some(policy) = &self.running.snapshot.route(self.found.route).headers {
             policy.response.apply(&mut head.fields);
+        }
+        if let Some(charged) = &self.charged {
+            charged.see_head(&self.running, head.status, &mut head.fields);
         }
     }
 

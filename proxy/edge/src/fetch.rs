@@ -107,7 +107,6 @@ pub(crate) async fn pass<L: Lane>(
                 freshen_by_head(slow, &admitted, object, head);
             }
             let (lane, status) = dressed.end();
-            release(admitted);
             let phase = if upgrade && status == 101 { Phase::Upgrade } else { Phase::Pass };
             let upstream_us = delivery.trace.first_byte_us.unwrap_or(0);
             let ended =
@@ -277,7 +276,7 @@ fn validate_in_background(
 /// Serves a stored response from the slow lane.
 pub(crate) async fn serve_hit<L: Lane>(slow: &Slow<'_>, hit: Hit<'_>, lane: L) -> (L, Ended) {
     let (composed, phase) = (hit.compose(), hit.phase());
-    let (admitted, dress) = dress(slow, hit.admitted, &hit_status(&hit.evaluation));
+    let (_admitted, dress) = dress(slow, hit.admitted, &hit_status(&hit.evaluation));
     let mut dressed = Dressed::new(lane, dress, false);
     let Composed { head, framing, pieces } = composed;
     let sent = async {
@@ -285,7 +284,7 @@ pub(crate) async fn serve_hit<L: Lane>(slow: &Slow<'_>, hit: Hit<'_>, lane: L) -
         send_pieces(&mut dressed, pieces).await
     };
     let reason = sent.await.err().map(|DownstreamGone| Reason::ClientGone);
-    end(admitted, dressed, phase, reason)
+    end(dressed, phase, reason)
 }
 
 /// Serves a stored response whose head a plugin has seen and holds.
@@ -296,7 +295,7 @@ pub(crate) async fn go_on<L: Lane>(
     phase: Phase,
     lane: L,
 ) -> (L, Ended) {
-    let (admitted, dress) = dress(slow, admitted, &CacheStatus::default());
+    let (_admitted, dress) = dress(slow, admitted, &CacheStatus::default());
     let mut dressed = Dressed::new(lane, dress, false);
     let Composed { head, framing, pieces } = composed;
     let sent = async {
@@ -304,7 +303,7 @@ pub(crate) async fn go_on<L: Lane>(
         send_pieces(&mut dressed, pieces).await
     };
     let reason = sent.await.err().map(|DownstreamGone| Reason::ClientGone);
-    end(admitted, dressed, phase, reason)
+    end(dressed, phase, reason)
 }
 
 async fn send_pieces<L: Lane>(
@@ -318,14 +317,8 @@ async fn send_pieces<L: Lane>(
 }
 
 /// The last words about a response that was sent through its dress.
-fn end<L: Lane>(
-    admitted: Admitted<'_>,
-    dressed: Dressed<L>,
-    phase: Phase,
-    reason: Option<Reason>,
-) -> (L, Ended) {
+fn end<L: Lane>(dressed: Dressed<L>, phase: Phase, reason: Option<Reason>) -> (L, Ended) {
     let (lane, status) = dressed.end();
-    release(admitted);
     (lane, Ended { status, phase, reason, ..Ended::default() })
 }
 
@@ -365,7 +358,7 @@ async fn serve_stream<L: Lane>(
         let now_ms = slow.edge.node.clock.now().unix_us / 1000;
         head.fields.set("Age", plan.meta.age_s(now_ms).to_string());
     }
-    let (admitted, dress) = dress(slow, admitted, &status);
+    let (_admitted, dress) = dress(slow, admitted, &status);
     let mut dressed = Dressed::new(lane, dress, false);
     let sent = stream(&mut dressed, head, framing, with_body.then_some(&mut reader)).await;
     let reason = match sent {
@@ -373,7 +366,7 @@ async fn serve_stream<L: Lane>(
         Err(Broken::Client) => Some(Reason::ClientGone),
         Err(Broken::Fill(_)) => Some(Reason::FillFailed),
     };
-    end(admitted, dressed, Phase::Miss, reason)
+    end(dressed, Phase::Miss, reason)
 }
 
 /// Why a stream did not come to its end.
@@ -468,7 +461,6 @@ async fn fail<L: Lane>(admitted: Admitted<'_>, fault: Fault, status: u16, lane: 
     Counter::UpstreamFailures.inc();
     let upstream = fault.server.clone().unwrap_or_else(|| Arc::from(""));
     if lane.head_sent() {
-        release(admitted);
         let reason = Some(rescue::reason_of(&fault));
         return (lane, Ended { status, reason, upstream, ..Ended::default() });
     }
@@ -508,17 +500,10 @@ fn dress<'r>(
         request: slow.request.clone(),
         edits: received.edits.clone(),
         plugins: admitted.plugins.take(),
+        charged: received.charged.clone(),
         cache_status,
     };
     (admitted, dress)
-}
-
-/// Gives back what the request holds under limits of concurrency.
-pub(crate) fn release(admitted: Admitted<'_>) {
-    let node = admitted.received().cx.node;
-    if let Some(permit) = admitted.permitted.permit {
-        node.limit_table.release(permit);
-    }
 }
 
 fn evaluation(admitted: &Admitted<'_>, object: &Object) -> Evaluation {

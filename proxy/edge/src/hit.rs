@@ -72,6 +72,7 @@ impl<'r> Hit<'r> {
                 .headers
                 .as_ref()
                 .is_none_or(|policy| policy.response.is_empty())
+            && received.charged.as_ref().is_none_or(|charged| !charged.wants_head())
             && !(self.admitted.plugins.is_some()
                 && self.chain().wants(Phases::RESPONSE_HEADERS.with(Phases::RESPONSE_BODY)))
     }
@@ -144,6 +145,11 @@ impl<'r> Hit<'r> {
         if let Some(policy) = &self.admitted.route().headers {
             policy.response.apply(&mut composed.head.fields);
         }
+        let received = self.admitted.received();
+        if let Some(charged) = &received.charged {
+            let status = composed.head.status;
+            charged.see_head(received.cx.running, status, &mut composed.head.fields);
+        }
         self.ask_plugins(composed)
     }
 
@@ -165,9 +171,6 @@ impl<'r> Hit<'r> {
             Some(plugins) => {
                 plugins.finish(&mut View::of_request(received.head, &mut received.edits, around));
             }
-        }
-        if let Some(permit) = permitted.permit {
-            received.cx.node.limit_table.release(permit);
         }
     }
 

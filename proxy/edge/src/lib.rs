@@ -19,6 +19,7 @@ mod clock;
 mod collect;
 mod config;
 mod conn;
+mod countries;
 mod date;
 mod dispatch;
 mod dress;

@@ -16,7 +16,9 @@ use tidegate_upstream::Upstreams;
 
 use crate::{
     clock::{Clock, Now},
+    countries::Countries,
     identity::Trust,
+    limit::Pushed,
     proof::Proof,
     running::Running,
     single_flight::SingleFlight,
@@ -38,7 +40,10 @@ pub(crate) struct Node {
     /// The configuration in force. Requests pin it; a change swaps it.
     pub(crate) running: ArcSwap<Running>,
     pub(crate) store: Store,
-    pub(crate) limit_table: LimitTable,
+    pub(crate) limit_table: Arc<LimitTable>,
+    /// What was pushed about limits.
+    pub(crate) pushed: Pushed,
+    pub(crate) countries: Countries,
     pub(crate) upstreams: Arc<Upstreams>,
     pub(crate) plugins: Arc<tidegate_wasm::Host>,
     pub(crate) access_log: AccessLog,

@@ -51,6 +51,9 @@ pub(crate) fn in_turn(
     done: Done<'_>,
 ) {
     let node = received.cx.node;
+    if let Some(charged) = &received.charged {
+        charged.settle(received.cx.running, done.status, done.bytes_sent, received.cx.now);
+    }
     if node.access_log.is_on() {
         let duration_us = node.clock.now().mono_us.saturating_sub(received.cx.now.mono_us);
         let path = without_tokens(received.head.path());

@@ -20,9 +20,8 @@ use std::{borrow::Cow, net::SocketAddr, sync::Arc};
 
 use tidegate_cache::{Key, Target};
 use tidegate_http::{Fields, Head, Scheme};
-use tidegate_limit::Permit;
 use tidegate_route::Match;
-use tidegate_sign::Carrier;
+use tidegate_sign::{Carrier, Grant};
 use tidegate_snapshot::Route;
 use tidegate_spec::NodeLimits;
 use tidegate_telemetry::Phase;
@@ -36,7 +35,8 @@ use crate::{
     h2::Reply,
     hit::Composed,
     identity::{Identity, Trace},
-    limit, lookup,
+    limit::{self, Charged},
+    lookup,
     lookup::Found,
     node::{Batch, Node},
     out::Out,
@@ -65,6 +65,8 @@ pub(crate) struct Received<'r> {
     pub(crate) cx: Context<'r>,
     pub(crate) head: &'r Head<'r>,
     pub(crate) edits: Option<Box<Edits>>,
+    /// What it holds and owes under limits, once it was charged.
+    pub(crate) charged: Option<Arc<Charged>>,
 }
 
 /// Site, route and parameters are known.
@@ -84,12 +86,13 @@ pub(crate) struct Signature<'r> {
     pub(crate) path: Cow<'r, str>,
     pub(crate) query: Option<Cow<'r, str>>,
     pub(crate) carrier: Option<Carrier>,
+    /// What the token says, where limits may ask for it.
+    pub(crate) grant: Option<Box<Grant>>,
 }
 
-/// Every limit that applies was charged.
+/// Every limit that applies was charged; [`Received::charged`] has what is left of it.
 pub(crate) struct Permitted<'r> {
     pub(crate) verified: Verified<'r>,
-    pub(crate) permit: Option<Permit>,
 }
 
 /// The plugins let it pass.
@@ -120,15 +123,17 @@ pub(crate) struct Detached {
     pub(crate) facts: Arc<ConnectionFacts>,
     pub(crate) identity: Identity,
     pub(crate) edits: Option<Box<Edits>>,
+    pub(crate) charged: Option<Arc<Charged>>,
     pub(crate) found: Match,
     pub(crate) signature: Signature<'static>,
-    pub(crate) permit: Option<Permit>,
     pub(crate) plugins: Option<RequestContext>,
     pub(crate) work: Work,
 }
 
 /// What the request waits for.
 pub(crate) enum Work {
+    /// Its turn under a leaky bucket, in microseconds of the node's monotonic clock.
+    Delayed { until_us: u64 },
     /// A plugin holds it.
     Paused,
     /// The links service knows the code.
@@ -165,7 +170,7 @@ pub(crate) enum Wire<'t> {
 
 /// Walks a request as far as it goes without waiting, and writes the answer if that is all the way.
 pub(crate) fn begin(cx: Context<'_>, turn: &mut Turn<'_>, head: &Head<'_>) -> Progress {
-    let received = Received { cx, head, edits: None };
+    let received = Received { cx, head, edits: None, charged: None };
     match walk(received) {
         Ok(Found::Hit(hit)) if hit.is_shown() => Progress::Detached(Box::new(hit.detach())),
         Ok(Found::Hit(hit)) => answer::hit(turn, hit),
@@ -268,16 +273,12 @@ impl<'r> Verified<'r> {
             path: Cow::Borrowed(head.path()),
             query: head.query().map(Cow::Borrowed),
             carrier: None,
+            grant: None,
         };
         Self { routed, signature }
     }
 
-    pub(crate) fn detach(
-        self,
-        permit: Option<Permit>,
-        plugins: Option<RequestContext>,
-        work: Work,
-    ) -> Detached {
+    pub(crate) fn detach(self, plugins: Option<RequestContext>, work: Work) -> Detached {
         let Routed { received, found } = self.routed;
         Detached {
             running: received.cx.running.clone(),
@@ -285,9 +286,9 @@ impl<'r> Verified<'r> {
             facts: received.cx.facts.clone(),
             identity: received.cx.identity(),
             edits: received.edits,
+            charged: received.charged,
             found,
             signature: self.signature.into_owned(),
-            permit,
             plugins,
             work,
         }
@@ -300,6 +301,7 @@ impl Signature<'_> {
             path: self.path.into_owned().into(),
             query: self.query.map(|query| query.into_owned().into()),
             carrier: self.carrier,
+            grant: self.grant,
         }
     }
 }
@@ -349,8 +351,7 @@ impl<'r> Admitted<'r> {
     }
 
     pub(crate) fn detach(self, work: Work) -> Detached {
-        let Permitted { verified, permit } = self.permitted;
-        verified.detach(permit, self.plugins, work)
+        self.permitted.verified.detach(self.plugins, work)
     }
 
     /// Takes the plugins' context back from a response that was not to be.
@@ -375,10 +376,10 @@ impl Detached {
 
     /// The request again, with a head parsed anew: the work it waits for comes beside it.
     pub(crate) fn attach<'r>(self, cx: Context<'r>, head: &'r Head<'r>) -> (Admitted<'r>, Work) {
-        let received = Received { cx, head, edits: self.edits };
+        let received = Received { cx, head, edits: self.edits, charged: self.charged };
         let routed = Routed { received, found: self.found };
         let verified = Verified { routed, signature: self.signature };
-        let permitted = Permitted { verified, permit: self.permit };
+        let permitted = Permitted { verified };
         (Admitted { permitted, plugins: self.plugins }, self.work)
     }
 }

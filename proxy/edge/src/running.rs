@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, path::Path, sync::Arc};
 
+use arc_swap::ArcSwapOption;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use tidegate_route::{Match, RouteId};
 use tidegate_snapshot::{
@@ -11,7 +12,10 @@ use tidegate_spec::{OnFailure, PluginModule, Spec, upstream as spec};
 use tidegate_upstream::{Group, GroupConfig, config};
 use tidegate_wasm::{Chain, LimitsConfig, Plugin, PluginConfig};
 
-use crate::node::{LinkTable, Node};
+use crate::{
+    limit::Overlay,
+    node::{LinkTable, Node},
+};
 
 /// A snapshot and what runs with it.
 pub(crate) struct Running {
@@ -19,6 +23,8 @@ pub(crate) struct Running {
     groups: Vec<Arc<Group>>,
     link_tables: Vec<LinkTable>,
     chains: Vec<Chain>,
+    /// What was pushed about its limits.
+    pub(crate) overlay: ArcSwapOption<Overlay>,
 }
 
 /// Where plugin modules come from: bytes by the SHA-256 in hex of their content.
@@ -51,7 +57,9 @@ impl Running {
         let groups = groups.map_err(|problem| vec![problem])?;
         let link_tables =
             snapshot.link_domains.iter().map(|domain| node.link_tables.table(&domain.table));
+        let overlay = node.pushed.lay_over(&snapshot, &node.limit_table).map(Arc::new);
         Ok(Self {
+            overlay: ArcSwapOption::new(overlay),
             groups: node.upstreams.apply(&groups),
             link_tables: link_tables.collect(),
             chains,
@@ -65,7 +73,9 @@ impl Running {
     /// None but a defect of the compiler of specs.
     pub(crate) fn empty() -> Result<Self, Vec<Problem>> {
         let snapshot = compile(&Spec::default(), 0)?;
-        Ok(Self { snapshot, groups: Vec::new(), link_tables: Vec::new(), chains: Vec::new() })
+        let overlay = ArcSwapOption::empty();
+        let (groups, link_tables, chains) = Default::default();
+        Ok(Self { snapshot, groups, link_tables, chains, overlay })
     }
 
     pub(crate) fn chain(&self, route: RouteId) -> &Chain {

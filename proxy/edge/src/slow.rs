@@ -2,11 +2,11 @@
 
 use std::{future::Future, sync::Arc};
 
-use tidegate_http::StoredHead;
+use tidegate_http::{Head, StoredHead};
 use tidegate_telemetry::{Counter, Gauge, Phase, Reason};
 
 use crate::{
-    Edge, action,
+    Edge, action, admit,
     answer::{self, Answer, Local},
     feed::{self, Settled},
     fetch,
@@ -53,10 +53,12 @@ pub(crate) async fn run<L: Lane>(
     let facts = detached.facts.clone();
     let cx = Context::new(&edge.node, &running, detached.now, &facts, detached.identity);
     let found = detached.found;
+    let charged = detached.charged.clone();
     let (admitted, work) = detached.attach(cx, head);
     let slow = Slow { edge, request };
     let (lane, ended) = match work {
         Work::Paused => resume(&slow, admitted, lane).await,
+        Work::Delayed { until_us } => delayed(&slow, admitted, until_us, lane).await,
         work => go_on(&slow, admitted, work, lane).await,
     };
     let done = Done {
@@ -69,6 +71,9 @@ pub(crate) async fn run<L: Lane>(
         upstream_us: ended.upstream_us,
         plugin: &ended.plugin,
     };
+    if let Some(charged) = charged {
+        charged.settle(&running, done.status, done.bytes_sent, edge.node.clock.now());
+    }
     record::of_slow_lane(cx, head, Some(found), done);
     lane
 }
@@ -98,19 +103,72 @@ async fn resume<'r, L: Lane>(
     let Received { cx, head, .. } = *admitted.received();
     match feed::settle(&mut admitted, &mut lane).await {
         Settled::Answer(local) => return respond(admitted, *local, lane).await,
-        Settled::Gone => {
-            fetch::release(admitted);
-            return (lane, Ended::fault(Reason::ClientGone));
-        }
+        Settled::Gone => return (lane, Ended::fault(Reason::ClientGone)),
         Settled::Continue => {}
     }
-    match request::resume(admitted) {
+    walked(slow, cx, head, request::resume(admitted), lane).await
+}
+
+/// Waits for the request's turn, then takes up the walk behind its limits. Who leaves gives the place
+/// in the queue back; the turn itself passes unused.
+async fn delayed<'r, L: Lane>(
+    slow: &Slow<'_>,
+    admitted: Admitted<'r>,
+    until_us: u64,
+    mut lane: L,
+) -> (L, Ended) {
+    let Received { cx, head, .. } = *admitted.received();
+    let place = Place::taken();
+    let left = tokio::select! {
+        () = cx.node.clock.sleep_until(until_us) => false,
+        _ = lane.idle() => true,
+    };
+    drop(place);
+    if left {
+        return (lane, Ended::fault(Reason::ClientGone));
+    }
+    let walk = admit::ask(admitted.permitted).and_then(request::resume);
+    match walk {
+        Err(Stop::Detach(detached)) if matches!(detached.work, Work::Paused) => {
+            let (admitted, _) = detached.attach(cx, head);
+            resume(slow, admitted, lane).await
+        }
+        walk => walked(slow, cx, head, walk, lane).await,
+    }
+}
+
+/// A place among the requests that wait for their turn.
+struct Place;
+
+impl Place {
+    fn taken() -> Self {
+        Gauge::LimitDelayed.add(1);
+        Self
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        Gauge::LimitDelayed.add(-1);
+    }
+}
+
+/// What the rest of the walk came to.
+async fn walked<'r, L: Lane>(
+    slow: &Slow<'_>,
+    cx: Context<'r>,
+    head: &'r Head<'r>,
+    walk: Result<Found<'r>, Stop<'r>>,
+    lane: L,
+) -> (L, Ended) {
+    match walk {
         Ok(Found::Hit(hit)) => fetch::serve_hit(slow, hit, lane).await,
         Ok(Found::Fetch(keyed, work)) => {
             fetch::fetch(slow, keyed.admitted, keyed.key, work, lane).await
         }
         Err(Stop::Answer(received, found, answer)) => {
-            send(&received, found, Local::of(*answer), lane).await
+            let local = Local::of(*answer);
+            send(&received, found, local, lane).await
         }
         Err(Stop::Detach(detached)) => {
             let (admitted, work) = detached.attach(cx, head);
@@ -132,8 +190,8 @@ async fn go_on<L: Lane>(
         Work::Respond(composed, phase) => {
             fetch::go_on(slow, admitted, *composed, phase, lane).await
         }
-        // The plugins' request phase is over by now.
-        Work::Paused => (lane, Ended::fault(Reason::Internal)),
+        // Limits and the plugins' request phase are over by now.
+        Work::Paused | Work::Delayed { .. } => (lane, Ended::fault(Reason::Internal)),
     }
 }
 
@@ -153,7 +211,7 @@ fn send<L: Lane>(
     mut local: Local,
     mut lane: L,
 ) -> impl Future<Output = (L, Ended)> + Send {
-    answer::dress(received, found, &mut local.head.fields);
+    answer::dress(received, found, &mut local.head);
     async move {
         let ended = Ended {
             status: local.head.status,

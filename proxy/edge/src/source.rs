@@ -20,6 +20,7 @@ use tidegate_telemetry::{Counter, Gauge, Phase};
 use crate::{
     Edge,
     config::EdgeConfig,
+    limit,
     running::{Modules, Running},
 };
 
@@ -28,7 +29,7 @@ const FILE_POLL_MS: u64 = 300;
 /// How often link tables learn how fresh they are.
 const CONFIRM_MS: u64 = 100;
 /// The pushed tables that an edge watches.
-const TABLES: [&str; 1] = ["links"];
+const TABLES: [&str; 2] = ["links", limit::TABLE];
 
 impl Edge {
     /// Puts a spec in force: compiled, plugins loaded, then swapped in. Requests under way keep
@@ -56,6 +57,8 @@ impl Edge {
                 Gauge::PluginsLoaded.set(running.snapshot.plugins.len() as i64);
                 tracing::info!(revision, hash = running.snapshot.hash, "configuration in force");
                 self.node.running.store(Arc::new(running));
+                // Again: something may have been pushed since it was prepared.
+                self.lay_over();
                 Ok(())
             }
             Err(problems) => {
@@ -176,6 +179,9 @@ impl Handler for ControlPlane {
 
     async fn on_table(&self, update: TableUpdate) -> Result<(), String> {
         Counter::TableUpdates.inc();
+        if update.table == limit::TABLE {
+            return self.edge.push_limits(update.reset, &update.ops);
+        }
         let table = self.edge.node.link_tables.table(&update.table).table;
         if update.reset {
             table.reset();
@@ -207,6 +213,27 @@ impl Handler for ControlPlane {
             ("cache_bytes", self.edge.node.store.stats().bytes as f64),
         ];
         figures.map(|(name, value)| (name.to_owned(), value)).into()
+    }
+}
+
+impl Edge {
+    /// Takes in what was pushed about limits; it holds from the next request on.
+    ///
+    /// # Errors
+    /// More entries than a node keeps.
+    pub fn push_limits(&self, reset: bool, ops: &[TableOp]) -> Result<(), String> {
+        if reset {
+            self.node.pushed.reset();
+        }
+        self.node.pushed.apply(ops)?;
+        self.lay_over();
+        Ok(())
+    }
+
+    fn lay_over(&self) {
+        let running = self.node.running.load();
+        let overlay = self.node.pushed.lay_over(&running.snapshot, &self.node.limit_table);
+        running.overlay.store(overlay.map(Arc::new));
     }
 }
 

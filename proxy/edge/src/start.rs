@@ -29,8 +29,10 @@ use tokio::{runtime::Runtime, sync::watch};
 use crate::{
     Edge, EdgeConfig, Source, admin,
     clock::Clock,
+    countries::Countries,
     dispatch::Calls,
     identity::Trust,
+    limit::Pushed,
     listen,
     node::{LinkTables, Node},
     running::{Modules, Running},
@@ -202,7 +204,9 @@ fn node(config: &EdgeConfig) -> Result<Node, StartError> {
         trust: Trust { proxies: config.trusted_proxies.clone(), by: config.forwarded_by },
         running: ArcSwap::from_pointee(Running::empty().map_err(StartError::Problems)?),
         store: store(config)?,
-        limit_table: LimitTable::new(config.limit_keys, Secret::new(random()?)),
+        limit_table: Arc::new(LimitTable::new(config.limit_keys, Secret::new(random()?))),
+        pushed: Pushed::default(),
+        countries: countries(config)?,
         upstreams,
         plugins,
         access_log,
@@ -248,6 +252,12 @@ fn http2(limits: &NodeLimits) -> tidegate_http2::Settings {
         },
         frame_bytes_max: FRAME_BYTES_MAX,
     }
+}
+
+fn countries(config: &EdgeConfig) -> Result<Countries, StartError> {
+    let Some(path) = &config.countries else { return Ok(Countries::default()) };
+    Countries::load(path)
+        .map_err(|error| StartError::Io { what: format!("reading {}", path.display()), error })
 }
 
 /// The cache: in memory, and behind it on disk where the node has room for one. A disk that cannot

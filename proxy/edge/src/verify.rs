@@ -28,15 +28,16 @@ pub(crate) fn check(routed: Routed<'_>) -> Result<Verified<'_>, Stop<'_>> {
         path: head.path(),
         query: head.query(),
         client: cx.client.ip(),
-        country: None,
+        country: cx.node.countries.of(cx.client.ip()),
         fields: head,
     };
     match verify(keyset, &request, cx.now.unix_s()) {
         Ok(verified) => {
             Counter::SignatureVerified.inc();
             let carrier = Some(verified.carrier().clone());
-            let (_grant, path, query) = verified.into_parts();
-            Ok(Verified { routed, signature: Signature { path, query, carrier } })
+            let (grant, path, query) = verified.into_parts();
+            let grant = (!routed.route().limits.is_empty()).then(|| Box::new(grant));
+            Ok(Verified { routed, signature: Signature { path, query, carrier, grant } })
         }
         Err(denial) => {
             Counter::SignatureDenied.inc();

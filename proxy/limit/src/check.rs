@@ -20,8 +20,15 @@ pub struct Charge<'a> {
     pub rule: &'a Rule,
     /// The request's key under it.
     pub key: KeyHash,
-    /// Tokens, usually `rule.cost(..)`; 0 asks without charging.
+    /// Tokens, usually `rule.cost(..)`; 0 charges nothing, but asks whether anything is left.
     pub cost: u32,
+}
+
+/// A key's account under a rule, to charge it when the request and the rule are out of reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Account {
+    pub(crate) quota: Quota,
+    pub(crate) key: KeyHash,
 }
 
 /// How one limit stands after a request was admitted.
@@ -99,16 +106,21 @@ impl Table {
     /// How a limit stands, without charging it.
     pub fn peek(&self, rule: &Rule, key: KeyHash, now_us: u64) -> Outcome {
         let now_ns = nanoseconds(now_us);
-        outcome(rule.quota(), self.verdict(&Charge { rule, key, cost: 0 }, now_ns))
+        let quota = rule.quota();
+        let Cells { own, before } = quota.cells(key, now_ns);
+        let before = before.map_or(0, |cell| self.read(cell, now_ns));
+        outcome(quota, quota.decide(self.read(own, now_ns), before, now_ns, 0))
     }
 
     /// Charges what became known only after the answer, into debt if need be.
-    pub fn settle(&self, charge: &Charge<'_>, now_us: u64) {
+    pub fn settle(&self, account: &Account, cost: u32, now_us: u64) {
+        if cost == 0 {
+            return;
+        }
         let now_ns = nanoseconds(now_us);
-        let quota = charge.rule.quota();
-        let cell = quota.cells(charge.key, now_ns).own;
-        let debit =
-            |word| Ok::<_, std::convert::Infallible>(quota.debit(word, now_ns, charge.cost));
+        let Account { quota, key } = account;
+        let cell = quota.cells(*key, now_ns).own;
+        let debit = |word| Ok::<_, std::convert::Infallible>(quota.debit(word, now_ns, cost));
         let Ok(()) = self.update(cell, now_ns, debit);
     }
 
@@ -143,12 +155,22 @@ impl Table {
         let quota = charge.rule.quota();
         let Cells { own, before } = quota.cells(charge.key, now_ns);
         let before = before.map_or(0, |cell| self.read(cell, now_ns));
-        quota.decide(self.read(own, now_ns), before, now_ns, charge.cost)
+        let word = self.read(own, now_ns);
+        if charge.cost == 0 {
+            let no = quota.decide(word, before, now_ns, 1);
+            if matches!(no, Verdict::No { .. }) {
+                return no;
+            }
+        }
+        quota.decide(word, before, now_ns, charge.cost)
     }
 
     fn charge(&self, charge: &Charge<'_>, now_ns: u64) -> Result<Outcome, Verdict> {
         if charge.cost == 0 {
-            return Ok(outcome(charge.rule.quota(), self.verdict(charge, now_ns)));
+            return match self.verdict(charge, now_ns) {
+                go @ Verdict::Go { .. } => Ok(outcome(charge.rule.quota(), go)),
+                no @ Verdict::No { .. } => Err(no),
+            };
         }
         let quota = charge.rule.quota();
         let Cells { own, before } = quota.cells(charge.key, now_ns);

@@ -45,6 +45,10 @@ pub enum KeyPart {
     Query(String),
     /// A claim of the verified token.
     Claim(String),
+    /// The API key: the field `x-api-key`, or the bearer token of `authorization`.
+    ApiKey,
+    /// The country of the client's address, two capital letters.
+    Country,
     /// The route that the request matched.
     Route,
     /// The host of the request.
@@ -66,7 +70,7 @@ pub enum KeyError {
     /// An unknown word.
     #[error(
         "key part {0:?} is not one of client_ip, client_ip/<v4 bits>/<v6 bits>, header:<name>, \
-         cookie:<name>, query:<name>, claim:<name>, route, host, method, path, const:<word>"
+         cookie:<name>, query:<name>, claim:<name>, api_key, country, route, host, method, path, const:<word>"
     )]
     Unknown(String),
     /// A prefix length that no address has.
@@ -99,6 +103,8 @@ pub struct Request<'a> {
     pub fields: &'a dyn Fields,
     /// Claims of the verified token, by name.
     pub claim: Option<&'a Claims<'a>>,
+    /// Country of the client's address, two capital letters, where it is known.
+    pub country: Option<&'a str>,
 }
 
 impl Secret {
@@ -127,6 +133,8 @@ impl FromStr for KeyPart {
 
     fn from_str(text: &str) -> Result<Self, KeyError> {
         match text {
+            "api_key" => return Ok(Self::ApiKey),
+            "country" => return Ok(Self::Country),
             "route" => return Ok(Self::Route),
             "host" => return Ok(Self::Host),
             "method" => return Ok(Self::Method),
@@ -150,6 +158,8 @@ impl fmt::Display for KeyPart {
             Self::Cookie(name) => write!(f, "cookie:{name}"),
             Self::Query(name) => write!(f, "query:{name}"),
             Self::Claim(name) => write!(f, "claim:{name}"),
+            Self::ApiKey => f.write_str("api_key"),
+            Self::Country => f.write_str("country"),
             Self::Route => f.write_str("route"),
             Self::Host => f.write_str("host"),
             Self::Method => f.write_str("method"),
@@ -183,6 +193,32 @@ pub(crate) fn hash(
     Some(KeyHash(hasher.finish()))
 }
 
+/// The hash that [`hash`] gives for a request with these values of the parts.
+pub(crate) fn hash_of(
+    secret: &Secret,
+    name: &str,
+    parts: &[KeyPart],
+    values: &[impl AsRef<str>],
+) -> Option<KeyHash> {
+    if parts.len() != values.len() {
+        return None;
+    }
+    let mut hasher = SipHasher13::new_with_key(&secret.0);
+    piece(&mut hasher, name.as_bytes());
+    for (part, value) in parts.iter().zip(values) {
+        let value = value.as_ref();
+        match part {
+            KeyPart::ClientIp { v4, v6 } => address(&mut hasher, value.parse().ok()?, *v4, *v6),
+            KeyPart::Header(_) => {
+                piece(&mut hasher, value.as_bytes());
+                hasher.write_u32(1);
+            }
+            _ => piece(&mut hasher, value.as_bytes()),
+        }
+    }
+    Some(KeyHash(hasher.finish()))
+}
+
 impl KeyPart {
     /// Feeds the part's value to the hash; false when the request lacks it.
     fn feed(&self, hasher: &mut SipHasher13, request: &Request<'_>) -> bool {
@@ -197,7 +233,7 @@ impl KeyPart {
     }
 
     /// The part's value as text; an address is no text.
-    pub(crate) fn value<'v>(&'v self, request: &'v Request<'_>) -> Option<Cow<'v, [u8]>> {
+    pub fn value<'v>(&'v self, request: &'v Request<'_>) -> Option<Cow<'v, [u8]>> {
         let text = |text: &'v str| Some(Cow::Borrowed(text.as_bytes()));
         match self {
             Self::ClientIp { .. } => None,
@@ -205,6 +241,8 @@ impl KeyPart {
             Self::Cookie(name) => cookie(request.fields, name),
             Self::Query(name) => parameter(request.query?, name),
             Self::Claim(name) => text(request.claim?(name)?),
+            Self::ApiKey => api_key(request.fields),
+            Self::Country => text(request.country?),
             Self::Route => text(request.route),
             Self::Host => text(request.host),
             Self::Method => text(request.method),
@@ -212,6 +250,20 @@ impl KeyPart {
             Self::Constant(word) => text(word),
         }
     }
+}
+
+/// A key that is empty is none.
+fn api_key(fields: &dyn Fields) -> Option<Cow<'_, [u8]>> {
+    if let Some(key) = fields.joined("x-api-key") {
+        return Some(key).filter(|key| !key.is_empty());
+    }
+    let scheme = |line: &[u8]| line.get(..7).is_some_and(|s| s.eq_ignore_ascii_case(b"bearer "));
+    match fields.joined("authorization")? {
+        Cow::Borrowed(line) if scheme(line) => Some(Cow::Borrowed(line[7..].trim_ascii())),
+        Cow::Owned(line) if scheme(&line) => Some(Cow::Owned(line[7..].to_vec())),
+        _ => None,
+    }
+    .filter(|key| !key.is_empty())
 }
 
 /// All lines of a field: were only the first one counted, a client could put a fresh value before the one

@@ -21,12 +21,12 @@ mod table;
 /// Fields and bodies of answers about limits.
 pub mod answer;
 
-pub use check::{CHARGES_MAX, Charge, Denied, InFlight, Outcome, Permit};
+pub use check::{Account, CHARGES_MAX, Charge, Denied, InFlight, Outcome, Permit};
 pub use key::{
     Claims, IPV6_PREFIX_DEFAULT, KEY_PARTS_MAX, KeyError, KeyHash, KeyPart, Request, Secret,
 };
 pub use rule::{
-    Algorithm, Cost, Missing, Mode, PERIOD_SECONDS_MAX, Period, QUOTA_MAX, Rate, Rule, RuleError,
-    RuleOptions, Tiers,
+    Algorithm, Condition, Cost, Later, Missing, Mode, PERIOD_SECONDS_MAX, Period, QUOTA_MAX, Rate,
+    Rule, RuleError, RuleOptions, StatusCost, Tiers,
 };
 pub use table::{SLOT_BYTES, Stats, Table};

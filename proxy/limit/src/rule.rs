@@ -3,6 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+use tidegate_http::Fields;
+
+use crate::check::Account;
 use crate::key::{self, KEY_PARTS_MAX, KeyError, KeyHash, KeyPart, Request, Secret};
 use crate::quota::Quota;
 
@@ -36,6 +39,22 @@ pub struct RuleOptions {
     pub enabled: bool,
     /// Other numbers for some clients.
     pub tiers: Option<Tiers>,
+    /// What a request must be like for the rule to apply; all of them. Empty: every request.
+    pub when: Vec<Condition>,
+    /// Whether admitted requests are told how the limit stands too, not only denied ones.
+    pub shown: bool,
+}
+
+/// Something a request must be like.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Condition {
+    /// What is looked at.
+    pub part: KeyPart,
+    /// One of these must be its value: a text, a beginning followed by `*`, or `*` for any. Empty: any
+    /// value, or none.
+    pub is: Vec<String>,
+    /// None of these may be.
+    pub is_not: Vec<String>,
 }
 
 /// Other numbers for some clients, by what a part of the request says; take a verified claim, or clients
@@ -61,6 +80,8 @@ impl RuleOptions {
             enforce_per_mille: 1000,
             enabled: true,
             tiers: None,
+            when: Vec::new(),
+            shown: false,
         }
     }
 }
@@ -171,6 +192,34 @@ pub enum Cost {
     Fixed(u32),
     /// As a request field says (lower-case name); 1 when it is missing or no number.
     Header(String),
+    /// What only the answer tells; until then the request must find something left, and pays
+    /// afterwards, into debt if need be.
+    Later(Later),
+}
+
+/// A cost that only the answer tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Later {
+    /// One token for each so many bytes of the response, rounded up.
+    Bytes {
+        /// Bytes of one token, above zero.
+        per: u64,
+    },
+    /// As a response field says (lower-case name); 1 when it is missing or no number.
+    Field(String),
+    /// By the status code: the first range that holds it, 0 when none does.
+    Status(Vec<StatusCost>),
+}
+
+/// What responses of a range of status codes cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StatusCost {
+    /// First status code.
+    pub from: u16,
+    /// Last status code.
+    pub to: u16,
+    /// Tokens.
+    pub cost: u32,
 }
 
 /// Why a rule, rate or mode cannot be used.
@@ -251,7 +300,26 @@ impl Rule {
         match &self.options.cost {
             Cost::Fixed(cost) => *cost,
             Cost::Header(name) => request.fields.first(name).and_then(number).unwrap_or(1),
+            Cost::Later(_) => 0,
         }
+    }
+
+    /// What is to be settled after the answer, if anything.
+    pub fn later(&self) -> Option<&Later> {
+        match &self.options.cost {
+            Cost::Later(later) => Some(later),
+            Cost::Fixed(_) | Cost::Header(_) => None,
+        }
+    }
+
+    /// Whether admitted requests are told how the limit stands.
+    pub fn shown(&self) -> bool {
+        self.options.shown
+    }
+
+    /// What the rule was made from.
+    pub fn options(&self) -> &RuleOptions {
+        &self.options
     }
 
     /// The key of a request under this rule; `None` when the rule does not apply to it.
@@ -259,10 +327,28 @@ impl Rule {
     /// The name of the rule is part of the hash: two rules with the same key parts count apart, and a
     /// rule keeps its counts when its numbers change.
     pub fn key(&self, secret: &Secret, request: &Request<'_>) -> Option<KeyHash> {
-        if !self.options.enabled {
+        if !self.options.enabled || !self.options.when.iter().all(|when| when.holds(request)) {
             return None;
         }
         key::hash(secret, &self.options.name, &self.options.key, self.options.missing, request)
+    }
+
+    /// The key that a request with these values of the key's parts has, for data about single clients;
+    /// `None` when there are not as many as parts, or one is no address where one is wanted.
+    pub fn key_of(&self, secret: &Secret, values: &[impl AsRef<str>]) -> Option<KeyHash> {
+        key::hash_of(secret, &self.options.name, &self.options.key, values)
+    }
+
+    /// The key by one other part, for requests whose own key is not believed.
+    pub(crate) fn part_key(
+        &self,
+        secret: &Secret,
+        part: &KeyPart,
+        request: &Request<'_>,
+    ) -> KeyHash {
+        let parts = std::slice::from_ref(part);
+        let key = key::hash(secret, &self.options.name, parts, Missing::Share, request);
+        key.unwrap_or(KeyHash(0))
     }
 
     /// The rule with the numbers of the request's tier: itself when it has no tiers, or none for this
@@ -272,6 +358,11 @@ impl Rule {
         let Some(value) = tiers.by.value(request) else { return self };
         let position = tiers.of.iter().position(|(name, _)| *name.as_bytes() == *value);
         position.and_then(|position| self.tiers.get(position)).unwrap_or(self)
+    }
+
+    /// A key's account under the rule.
+    pub fn account(&self, key: KeyHash) -> Account {
+        Account { quota: self.quota, key }
     }
 
     /// Whether a denial of this key counts, or is only recorded (shadow mode).
@@ -286,6 +377,40 @@ impl Rule {
 
     pub(crate) fn quota(&self) -> &Quota {
         &self.quota
+    }
+}
+
+impl Condition {
+    fn holds(&self, request: &Request<'_>) -> bool {
+        let value = self.part.value(request);
+        let any_of = |texts: &[String]| {
+            value.as_deref().is_some_and(|value| texts.iter().any(|text| is_like(text, value)))
+        };
+        (self.is.is_empty() || any_of(&self.is)) && !any_of(&self.is_not)
+    }
+}
+
+impl Later {
+    /// What an answer costs.
+    pub fn cost(&self, status: u16, bytes_sent: u64, fields: &dyn Fields) -> u32 {
+        match self {
+            Self::Bytes { per } => {
+                u32::try_from(bytes_sent.div_ceil((*per).max(1))).unwrap_or(u32::MAX)
+            }
+            Self::Field(name) => fields.first(name).and_then(number).unwrap_or(1),
+            Self::Status(costs) => {
+                let of = costs.iter().find(|of| (of.from..=of.to).contains(&status));
+                of.map_or(0, |of| of.cost)
+            }
+        }
+    }
+}
+
+/// Whether a value is the text, or begins as a text that ends in `*` says.
+fn is_like(text: &str, value: &[u8]) -> bool {
+    match text.strip_suffix('*') {
+        Some(beginning) => value.starts_with(beginning.as_bytes()),
+        None => value == text.as_bytes(),
     }
 }
 

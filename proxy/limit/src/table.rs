@@ -16,7 +16,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed};
 
-use crate::key::{KeyHash, Request, Secret};
+use crate::key::{KeyHash, KeyPart, Request, Secret};
 use crate::rule::Rule;
 
 #[cfg(test)]
@@ -78,6 +78,16 @@ impl Table {
     /// The key of a request under a rule; `None` when the rule does not apply to it.
     pub fn key(&self, rule: &Rule, request: &Request<'_>) -> Option<KeyHash> {
         rule.key(&self.secret, request)
+    }
+
+    /// The key that requests with these values have under a rule; see [`Rule::key_of`].
+    pub fn key_of(&self, rule: &Rule, values: &[impl AsRef<str>]) -> Option<KeyHash> {
+        rule.key_of(&self.secret, values)
+    }
+
+    /// The key of a request under a rule by another part than the rule's own.
+    pub fn part_key(&self, rule: &Rule, part: &KeyPart, request: &Request<'_>) -> KeyHash {
+        rule.part_key(&self.secret, part, request)
     }
 
     /// The cell of anything that is not a request's key.

@@ -48,7 +48,9 @@ pub use diff::{Change, ChangeKind, diff};
 pub use document::{Document, read};
 pub use fleet::Spec;
 pub use keys::{Key, KeyAlgorithm, KeyMaterial, Keyset, Secret, TokenFormat};
-pub use limit::{Limit, LimitAlgorithm, LimitMissing, LimitMode};
+pub use limit::{
+    Limit, LimitAlgorithm, LimitCondition, LimitMissing, LimitMode, LimitTier, LimitTiers,
+};
 pub use link::{LinkDomain, RedirectRule, RedirectTable};
 pub use node_file::{ForwardedBy, Http2Limits, Network, NetworkInvalid, NodeConfig, NodeLimits};
 pub use plugin::{OnFailure, Plugin, PluginModule};

@@ -36,6 +36,10 @@ pub struct NodeConfig {
     pub data: PathBuf,
     /// Cache sizes.
     pub cache: NodeCache,
+    /// Keys that the table of limits has room for; 48 bytes each.
+    pub limit_keys: usize,
+    /// A file that tells which country addresses are in, lines of `first,last,CC`; for limits and tokens.
+    pub countries: Option<PathBuf>,
     /// Address of `/metrics`, `/ready` and the other admin pages; off when empty.
     pub admin: String,
     /// A spec file that the node watches, in place of a control plane.
@@ -135,6 +139,8 @@ impl Default for NodeConfig {
             threads: None,
             data: "data/edge".into(),
             cache: NodeCache::default(),
+            limit_keys: 1_000_000,
+            countries: None,
             admin: "127.0.0.1:8081".into(),
             spec: None,
             control_plane: None,

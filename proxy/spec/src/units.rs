@@ -31,16 +31,16 @@ const SIZE_UNITS: [(&str, u64); 8] = [
     ("B", 1),
 ];
 
-/// Words after the slash of a rate, with their length in seconds.
+/// Words after the slash of a rate, with their length in microseconds.
 const RATE_UNITS: [(&str, u64); 8] = [
-    ("s", 1),
-    ("sec", 1),
-    ("m", 60),
-    ("min", 60),
-    ("h", 3_600),
-    ("hour", 3_600),
-    ("d", 86_400),
-    ("day", 86_400),
+    ("s", 1_000_000),
+    ("sec", 1_000_000),
+    ("m", 60_000_000),
+    ("min", 60_000_000),
+    ("h", 3_600_000_000),
+    ("hour", 3_600_000_000),
+    ("d", 86_400_000_000),
+    ("day", 86_400_000_000),
 ];
 
 /// A number of bytes.
@@ -52,8 +52,8 @@ pub struct Size(pub u64);
 pub struct Rate {
     /// How many, at least 1.
     pub count: u64,
-    /// Per how many seconds, at least 1.
-    pub per_secs: u64,
+    /// Per how many microseconds, at least 1.
+    pub per_us: u64,
 }
 
 /// Reads `2s`, `100ms`, `1m30s`; the units are d, h, m, s, ms, us.
@@ -94,13 +94,13 @@ pub fn parse_size(text: &str) -> Option<Size> {
     number.checked_mul(bytes).map(Size)
 }
 
-/// Reads `50/s`, `600/min`, `10/15m`.
+/// Reads `50/s`, `600/min`, `10/15m`, `5/250ms`.
 pub fn parse_rate(text: &str) -> Option<Rate> {
     let (count, word) = text.split_once('/')?;
     let count = count.parse().ok().filter(|count| *count > 0)?;
-    let long = || parse_duration(word).filter(|d| d.subsec_nanos() == 0).map(|d| d.as_secs());
-    let per_secs = unit(&RATE_UNITS, word).or_else(long).filter(|secs| *secs > 0)?;
-    Some(Rate { count, per_secs })
+    let long = || parse_duration(word).and_then(|d| u64::try_from(d.as_micros()).ok());
+    let per_us = unit(&RATE_UNITS, word).or_else(long).filter(|us| *us > 0)?;
+    Some(Rate { count, per_us })
 }
 
 impl fmt::Display for Size {
@@ -115,10 +115,10 @@ impl fmt::Display for Size {
 
 impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match RATE_UNITS.iter().find(|(_, secs)| *secs == self.per_secs) {
+        match RATE_UNITS.iter().find(|(_, us)| *us == self.per_us) {
             Some((word, _)) => write!(f, "{}/{word}", self.count),
             None => {
-                write!(f, "{}/{}", self.count, duration_text(Duration::from_secs(self.per_secs)))
+                write!(f, "{}/{}", self.count, duration_text(Duration::from_micros(self.per_us)))
             }
         }
     }
@@ -198,7 +198,7 @@ impl Value for Rate {
     }
 
     fn placeholder() -> Self {
-        Self { count: 1, per_secs: 1 }
+        Self { count: 1, per_us: 1_000_000 }
     }
 
     fn write(&self) -> Json {

@@ -61,6 +61,7 @@ words! {
         UpstreamEjections = "tidegate_upstream_ejections_total", "Times a server was taken out of rotation.";
         LimitAllowed = "tidegate_limit_allowed_total", "Requests that passed every limit that applied.";
         LimitDenied = "tidegate_limit_denied_total", "Requests denied by a limit.";
+        LimitShadowed = "tidegate_limit_shadowed_total", "Times a limit would have denied a request, were it enforced.";
         LimitEvictions = "tidegate_limit_evictions_total", "Limit keys forgotten for room in the table.";
         SignatureVerified = "tidegate_sign_verified_total", "Signed requests that verified.";
         SignatureDenied = "tidegate_sign_denied_total", "Requests denied for want of a valid signature.";
@@ -99,6 +100,7 @@ words! {
         UpstreamInFlight = "tidegate_upstream_in_flight", "Upstream exchanges under way.";
         LinkEntries = "tidegate_link_entries", "Short links in the table on the node.";
         LimitKeys = "tidegate_limit_keys", "Keys in the limit table.";
+        LimitDelayed = "tidegate_limit_delayed", "Requests that wait for their turn under a leaky bucket.";
         PluginsLoaded = "tidegate_plugins_loaded", "Plugins in force.";
     }
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where it cannot go on")]
 
 mod change;
+mod limits;
 mod node;
 mod pipeline;
 

@@ -46,7 +46,7 @@ impl Node {
         Ok(Self { handle: Some(handle), revision: 1, _data: data })
     }
 
-    fn handle(&self) -> &Handle {
+    pub(crate) fn handle(&self) -> &Handle {
         self.handle.as_ref().expect("the node runs")
     }
 }

@@ -89,7 +89,7 @@ fn more_than_the_limit_at_once_never_passes() {
 fn what_is_known_afterwards_is_charged_afterwards() {
     let (rule, table) = (rule("bytes", 10), table());
     let charge = Charge { rule: &rule, key: KeyHash(1), cost: 25 };
-    table.settle(&charge, NOW_US);
+    table.settle(&charge.rule.account(charge.key), charge.cost, NOW_US);
     let one = [Charge { cost: 1, ..charge }];
     let denied = table.check(&one, NOW_US).expect_err("in debt");
     assert_eq!(denied.retry_after_us, 16_000_000);

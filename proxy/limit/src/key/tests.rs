@@ -13,7 +13,7 @@ fn fields(lines: &[(&str, &str)]) -> FieldList {
 fn request<'a>(client: &str, query: Option<&'a str>, fields: &'a FieldList) -> Request<'a> {
     let client = client.parse().expect("an address");
     let (host, method, path, route) = ("h.example", "GET", "/p", "r");
-    Request { client, host, method, path, query, route, fields, claim: None }
+    Request { client, host, method, path, query, route, fields, claim: None, country: None }
 }
 
 fn key(part: &str, request: &Request<'_>) -> Option<KeyHash> {

@@ -74,8 +74,17 @@ fn a_tier_has_its_own_numbers() {
         let client = std::net::Ipv4Addr::LOCALHOST.into();
         let (host, method, path, route, query) = ("h", "GET", "/", "r", None);
         let fields = &fields;
-        let request =
-            Request { client, host, method, path, query, route, fields, claim: Some(&claim) };
+        let request = Request {
+            client,
+            host,
+            method,
+            path,
+            query,
+            route,
+            fields,
+            claim: Some(&claim),
+            country: None,
+        };
         let tier = rule.tier(&request);
         assert_eq!(tier.name(), "r");
         tier.quota().limit()

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tidegate_cache::Policy;
 use tidegate_http::FieldList;
+use tidegate_limit::CHARGES_MAX;
 use tidegate_route::router::shadowed;
 use tidegate_route::{
     FieldTest, HostPattern, MethodSet, PathPattern, RouteId, Router, Rule, SiteId, SiteRules,
@@ -151,6 +152,14 @@ impl<'s> Compiler<'s> {
             pattern.as_ref().or(stand_in().as_ref())?,
             &format!("{path}.action"),
         );
+        let limits: Box<[LimitIndex]> = joined(&shared.limits, limits).map(LimitIndex).collect();
+        if limits.len() > CHARGES_MAX {
+            let message = format!(
+                "{} limits hold here, the site's included; a request is checked against at most {CHARGES_MAX}",
+                limits.len()
+            );
+            self.problem(format!("{path}.limits"), message);
+        }
         let headers = HeaderPolicy {
             request: shared.headers.request.then(&headers.request),
             response: shared.headers.response.then(&headers.response),
@@ -163,7 +172,7 @@ impl<'s> Compiler<'s> {
             methods,
             action: action?,
             verify: verify.map(KeysetIndex),
-            limits: joined(&shared.limits, limits).map(LimitIndex).collect(),
+            limits,
             plugins: joined(&shared.plugins, plugins).map(PluginIndex).collect(),
             cache,
             headers: (!headers.is_empty()).then(|| Box::new(headers)),

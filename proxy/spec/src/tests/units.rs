@@ -54,7 +54,7 @@ fn sizes() {
 
 #[test]
 fn rates() {
-    let rate = |count, per_secs| Some(Rate { count, per_secs });
+    let rate = |count, per_secs: u64| Some(Rate { count, per_us: per_secs * 1_000_000 });
     for (text, expected) in [
         ("50/s", rate(50, 1)),
         ("600/min", rate(600, 60)),
@@ -63,7 +63,8 @@ fn rates() {
         ("5/30d", rate(5, 30 * 86_400)),
         ("0/s", None),
         ("5/0s", None),
-        ("5/100ms", None),
+        ("5/100ms", Some(Rate { count: 5, per_us: 100_000 })),
+        ("5/0ms", None),
         ("5", None),
         ("/s", None),
         ("-5/s", None),
