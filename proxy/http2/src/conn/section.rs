@@ -143,6 +143,11 @@ impl Connection {
             Ok(checked) => checked,
             Err(detail) => return self.refuse(id, ErrorCode::PROTOCOL_ERROR, detail),
         };
+        let fields = self.decoder.lines().len() - usize::from(checked.pseudo);
+        if fields > self.settings.fields_max as usize {
+            self.open_stream(section);
+            return Ok(Some(Pending::TooLarge { id }));
+        }
         if section.end_stream && checked.content_length.is_some_and(|length| length > 0) {
             let detail = "the body does not have the length of content-length";
             return self.refuse(id, ErrorCode::PROTOCOL_ERROR, detail);

@@ -1,0 +1,8 @@
+//! The state machine against raw frames, random clients and real ones.
+
+#![expect(clippy::unwrap_used, reason = "a test that fails panics")]
+
+mod conformance;
+mod interop;
+mod server;
+mod wire;
