@@ -86,7 +86,7 @@ pub(crate) struct Signature<'r> {
     pub(crate) path: Cow<'r, str>,
     pub(crate) query: Option<Cow<'r, str>>,
     pub(crate) carrier: Option<Carrier>,
-    /// What the token says, where limits may ask for it.
+    /// What the token says, where limits or the answer may ask for it.
     pub(crate) grant: Option<Box<Grant>>,
 }
 

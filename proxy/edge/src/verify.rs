@@ -26,6 +26,7 @@ pub(crate) fn check(routed: Routed<'_>) -> Result<Verified<'_>, Stop<'_>> {
         port: head.port(),
         method: head.method().as_str(),
         path: head.path(),
+        path_sent: head.path_as_sent(),
         query: head.query(),
         client: cx.client.ip(),
         country: cx.node.countries.of(cx.client.ip()),
@@ -36,7 +37,8 @@ pub(crate) fn check(routed: Routed<'_>) -> Result<Verified<'_>, Stop<'_>> {
             Counter::SignatureVerified.inc();
             let carrier = Some(verified.carrier().clone());
             let (grant, path, query) = verified.into_parts();
-            let grant = (!routed.route().limits.is_empty()).then(|| Box::new(grant));
+            let wanted = !routed.route().limits.is_empty() || grant.renews();
+            let grant = wanted.then(|| Box::new(grant));
             Ok(Verified { routed, signature: Signature { path, query, carrier, grant } })
         }
         Err(denial) => {

@@ -113,6 +113,11 @@ impl<'a> Head<'a> {
         self.target.path()
     }
 
+    /// The path as received, which some token formats sign. What it names is [`Head::path`].
+    pub fn path_as_sent(&self) -> &str {
+        self.target.path_as_sent()
+    }
+
     /// The query as received, without the question mark.
     #[inline]
     pub fn query(&self) -> Option<&str> {

@@ -9,6 +9,8 @@ use crate::Refusal;
 pub(crate) struct Target<'a> {
     text: Cow<'a, str>,
     path_len: usize,
+    /// The path as received, where it was not in its normal form; else empty.
+    sent: &'a str,
 }
 
 /// Brings an absolute path to its normal form: dot segments removed, unreserved characters
@@ -57,23 +59,23 @@ pub(crate) fn normalise(target: &str) -> Result<Target<'_>, Refusal> {
         _ => memchr::memchr(b'?', bytes).unwrap_or(bytes.len()),
     };
     if all & !(QUESTION | DOT) == 0 && (all & DOT == 0 || !has_dot_segment(&bytes[..path_len])) {
-        return Ok(Target { text: Cow::Borrowed(target), path_len });
+        return Ok(Target { text: Cow::Borrowed(target), path_len, sent: "" });
     }
     let in_path = classes(&bytes[..path_len]);
     if all & NEVER != 0 || in_path & NOT_IN_PATH != 0 {
         return Err(Refusal::TARGET_BYTES);
     }
     if in_path & (ENCODE | PERCENT) == 0 && !has_dot_segment(&bytes[..path_len]) {
-        return Ok(Target { text: Cow::Borrowed(target), path_len });
+        return Ok(Target { text: Cow::Borrowed(target), path_len, sent: "" });
     }
     rewrite(&target[..path_len], &target[path_len..])
 }
 
 impl<'a> Target<'a> {
     /// The server itself (RFC 9112 3.2.4).
-    pub(crate) const ASTERISK: Self = Self { text: Cow::Borrowed("*"), path_len: 1 };
+    pub(crate) const ASTERISK: Self = Self { text: Cow::Borrowed("*"), path_len: 1, sent: "" };
     /// An empty path is the root (RFC 3986 6.2.3).
-    pub(crate) const ROOT: Self = Self { text: Cow::Borrowed("/"), path_len: 1 };
+    pub(crate) const ROOT: Self = Self { text: Cow::Borrowed("/"), path_len: 1, sent: "" };
 
     #[inline]
     pub(crate) fn text(&self) -> &str {
@@ -90,13 +92,18 @@ impl<'a> Target<'a> {
         self.text.get(self.path_len + 1..)
     }
 
+    /// The path before it was brought to its normal form.
+    pub(crate) fn path_as_sent(&self) -> &str {
+        if self.sent.is_empty() { self.path() } else { self.sent }
+    }
+
     #[cfg(test)]
     pub(crate) const fn is_borrowed(&self) -> bool {
         matches!(self.text, Cow::Borrowed(_))
     }
 
     pub(crate) fn into_owned<'b>(self) -> Target<'b> {
-        Target { text: Cow::Owned(self.text.into_owned()), path_len: self.path_len }
+        Target { text: Cow::Owned(self.text.into_owned()), path_len: self.path_len, sent: "" }
     }
 }
 
@@ -147,11 +154,11 @@ fn has_dot_segment(path: &[u8]) -> bool {
 }
 
 #[cold]
-fn rewrite<'a>(path: &str, query: &str) -> Result<Target<'a>, Refusal> {
+fn rewrite<'a>(path: &'a str, query: &str) -> Result<Target<'a>, Refusal> {
     let mut text = without_dot_segments(&canonical_encoding(path)?);
     let path_len = text.len();
     text.push_str(query);
-    Ok(Target { text: Cow::Owned(text), path_len })
+    Ok(Target { text: Cow::Owned(text), path_len, sent: path })
 }
 
 /// RFC 3986 6.2.2.1 and 6.2.2.2.

@@ -51,6 +51,40 @@ pub(crate) fn write_head(major: u8, argument: u64, out: &mut Vec<u8>) {
     }
 }
 
+/// Appends a value.
+pub(crate) fn write(value: &Value<'_>, out: &mut Vec<u8>) {
+    let text = |major, bytes: &[u8], out: &mut Vec<u8>| {
+        write_head(major, bytes.len() as u64, out);
+        out.extend_from_slice(bytes);
+    };
+    match value {
+        Value::Int(int @ 0..) => write_head(0, int.unsigned_abs(), out),
+        Value::Int(int) => write_head(1, (-1 - int).unsigned_abs(), out),
+        Value::Float(float) => {
+            out.push(7 << 5 | 27);
+            out.extend_from_slice(&float.to_bits().to_be_bytes());
+        }
+        Value::Bytes(bytes) => text(2, bytes, out),
+        Value::Text(chars) => text(3, chars.as_bytes(), out),
+        Value::Array(items) => {
+            write_head(4, items.len() as u64, out);
+            items.iter().for_each(|item| write(item, out));
+        }
+        Value::Map(entries) => {
+            write_head(5, entries.len() as u64, out);
+            entries.iter().for_each(|(name, value)| {
+                write(name, out);
+                write(value, out);
+            });
+        }
+        Value::Tag(tag, inner) => {
+            write_head(6, *tag, out);
+            write(inner, out);
+        }
+        Value::Simple(number) => out.push(7 << 5 | (number & 31)),
+    }
+}
+
 struct Reader<'t> {
     rest: &'t [u8],
     values: usize,

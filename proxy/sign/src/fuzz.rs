@@ -37,6 +37,7 @@ fn request(word: &str, data: &[u8]) {
         port: None,
         method: "GET",
         path: &path,
+        path_sent: &path,
         query,
         client: [192, 0, 2, 1].into(),
         country: Some("DE"),

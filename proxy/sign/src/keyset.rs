@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::carry::Carrier;
 use crate::denial::{Denial, Reason};
 use crate::formats;
 use crate::key::Key;
@@ -113,13 +114,33 @@ pub fn verify<'r>(
 ) -> Result<Verified<'r>, Denial> {
     let clock = Clock { now_s, skew_s: keyset.skew_s };
     for scheme in &keyset.formats {
-        match scheme.verify(&keyset.keys, request, clock) {
+        match either_path(scheme.as_ref(), &keyset.keys, request, clock) {
             Err(Reason::TokenMissing) => {}
             Err(reason) => return Err(reason.of(scheme.format())),
             Ok(verified) => return Ok(verified),
         }
     }
     Err(Reason::TokenMissing.of(""))
+}
+
+/// Some signers sign the path as they wrote it and not its normal form. A signature that is wrong for the
+/// one and right for the other covers the path itself; what goes on is the normal form all the same. A
+/// token inside the path gets no second try: dot segments could put another one in its place.
+fn either_path<'r>(
+    scheme: &dyn Scheme,
+    keys: &[Key],
+    request: &Request<'r>,
+    clock: Clock,
+) -> Result<Verified<'r>, Reason> {
+    let decided = scheme.verify(keys, request, clock);
+    if request.path_sent == request.path || !matches!(decided, Err(Reason::SignatureInvalid)) {
+        return decided;
+    }
+    let sent = Request { path: request.path_sent, ..*request };
+    match scheme.verify(keys, &sent, clock) {
+        Ok(verified) if *verified.carrier() != Carrier::Path => Ok(verified.at(request.path)),
+        Ok(_) | Err(_) => decided,
+    }
 }
 
 impl Keyset {

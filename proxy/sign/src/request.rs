@@ -17,6 +17,8 @@ pub struct Request<'a> {
     pub method: &'a str,
     /// Normalised path.
     pub path: &'a str,
+    /// Path as received, which some signers sign; only compared with, never passed on.
+    pub path_sent: &'a str,
     /// Query without the question mark, as sent.
     pub query: Option<&'a str>,
     /// The client's address, after the trusted proxies were taken off.
@@ -61,6 +63,7 @@ impl Request<'static> {
             port: None,
             method: "GET",
             path: "/a/b.ts",
+            path_sent: "/a/b.ts",
             query: None,
             client: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
             country: Some("DE"),

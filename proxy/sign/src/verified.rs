@@ -26,6 +26,8 @@ pub struct Grant {
     pub subject: Option<Box<str>>,
     /// The next token, as a `Set-Cookie` value that the answer must carry.
     pub set_cookie: Option<Box<str>>,
+    /// The next token, as a field that the answer must carry: its name and value.
+    pub set_field: Option<(Box<str>, Box<str>)>,
 }
 
 /// A request whose token was verified, without the token.
@@ -50,6 +52,11 @@ impl Grant {
         }
     }
 
+    /// Whether answers carry the next token.
+    pub fn renews(&self) -> bool {
+        self.set_cookie.is_some() || self.set_field.is_some()
+    }
+
     pub(crate) fn new(format: &'static str, key_id: &Arc<str>) -> Self {
         Self {
             format,
@@ -60,6 +67,7 @@ impl Grant {
             subject: None,
             token_id: None,
             set_cookie: None,
+            set_field: None,
         }
     }
 }
@@ -67,6 +75,12 @@ impl Grant {
 impl<'r> Verified<'r> {
     pub(crate) fn new(grant: Grant, rest: Rest<'r>) -> Self {
         Self { grant, carrier: rest.carrier, path: rest.path, query: rest.query }
+    }
+
+    /// With the path that goes on.
+    pub(crate) fn at(mut self, path: &'r str) -> Self {
+        self.path = Cow::Borrowed(path);
+        self
     }
 
     /// What the token says.

@@ -66,3 +66,18 @@ proptest! {
         let _ = read(&bytes);
     }
 }
+
+#[test]
+fn what_is_written_is_read_again() {
+    let value = Value::Tag(
+        61,
+        Box::new(Value::Map(vec![
+            (Value::Int(-8), Value::Array(vec![Value::Bytes(b"ab"), Value::Text("c")])),
+            (Value::Int(323), Value::Float(1.5)),
+            (Value::Int(70_000), Value::Simple(21)),
+        ])),
+    );
+    let mut bytes = Vec::new();
+    write(&value, &mut bytes);
+    assert_eq!(read(&bytes), Some(value));
+}

@@ -2,7 +2,8 @@
 //!
 //! Tag 61 around tag 17 (MAC) or 18 (signature). It travels as the field `CTA-Common-Access-Token`, a cookie of
 //! that name, or a query parameter. A claim that restricts and is not understood here makes the token
-//! useless; what only asks for more service (`catr`, `catif`) is passed over.
+//! useless. `catr` asks for the next token, which counts from now and not from the old end: as a cookie or a
+//! field (`catr` by redirect, and `catif`, are passed over).
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ use crate::verified::{Grant, Verified};
 use self::target::Target;
 
 mod label;
+mod renew;
 mod target;
 
 #[cfg(test)]
@@ -135,6 +137,7 @@ impl Scheme for Cat {
         }
         let mut grant = grant(key, claims);
         grant.expires_s = expires_s;
+        renew::renew(&mut grant, claims, keys, request, &rest.carrier, clock);
         Ok(Verified::new(grant, rest))
     }
 }

@@ -27,6 +27,7 @@ fn request<'a>(path: &'a str, query: Option<&'a str>, fields: &'a FieldList) -> 
         port: None,
         method: "GET",
         path,
+        path_sent: path,
         query,
         client: "192.0.2.7".parse().expect("an address"),
         country: Some("DE"),

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tidegate_sign::{Algorithm, KeyError, Keyset, KeysetOptions};
 use tidegate_spec::{Key, KeyMaterial};
 
@@ -39,8 +37,8 @@ impl Compiler<'_> {
         for (index, key) in spec.keys.iter().enumerate() {
             let path = format!("{path}.keys[{index}]");
             self.key_twice(spec, index, &path);
-            match key_bytes(spec, key, material) {
-                Some(bytes) => keys.extend(self.key(key, &bytes, &path)),
+            match source(spec, key, material) {
+                Some(source) => keys.extend(self.key(key, source, &path)),
                 None => missing.push(format!("{}/{}", spec.name, key.id)),
             }
         }
@@ -57,9 +55,13 @@ impl Compiler<'_> {
         self.ok(&path, Keyset::new(options)).map(Arc::new)
     }
 
-    fn key(&mut self, key: &Key, bytes: &[u8], path: &str) -> Option<tidegate_sign::Key> {
+    fn key(&mut self, key: &Key, source: Source<'_>, path: &str) -> Option<tidegate_sign::Key> {
         let algorithm: Algorithm = self.ok(path, key.algorithm.as_str().parse())?;
-        match tidegate_sign::Key::new(&key.id, algorithm, bytes) {
+        let made = match source {
+            Source::Bytes(bytes) => tidegate_sign::Key::new(&key.id, algorithm, bytes),
+            Source::Text(text) => tidegate_sign::Key::from_text(&key.id, algorithm, text),
+        };
+        match made {
             Err(error @ KeyError::Id(_)) => self.ok(&format!("{path}.id"), Err(error)),
             key => self.ok(path, key),
         }
@@ -73,19 +75,24 @@ impl Compiler<'_> {
     }
 }
 
-/// The bytes of a key, when they are in the spec or on this node.
-fn key_bytes(keyset: &tidegate_spec::Keyset, key: &Key, material: &Material) -> Option<Vec<u8>> {
-    match key.material() {
-        KeyMaterial::Secret(secret) => Some(secret.expose().to_vec()),
-        KeyMaterial::File(_) | KeyMaterial::Generate => {
-            material.of(&keyset.name, &key.id).map(<[u8]>::to_vec)
-        }
-        KeyMaterial::Public(text) => Some(public_bytes(text)),
-    }
+/// What a key is made from.
+enum Source<'a> {
+    Bytes(&'a [u8]),
+    /// PEM or an encoding of the bytes.
+    Text(&'a str),
 }
 
-/// A PEM text stays as it is; base64url is decoded.
-fn public_bytes(text: &str) -> Vec<u8> {
-    let decoded = URL_SAFE_NO_PAD.decode(text.trim().trim_end_matches('='));
-    decoded.unwrap_or_else(|_| text.as_bytes().to_vec())
+/// What a key is made from, when that is in the spec or on this node.
+fn source<'a>(
+    keyset: &tidegate_spec::Keyset,
+    key: &'a Key,
+    material: &'a Material,
+) -> Option<Source<'a>> {
+    match key.material() {
+        KeyMaterial::Secret(secret) => Some(Source::Bytes(secret.expose())),
+        KeyMaterial::File(_) | KeyMaterial::Generate => {
+            material.of(&keyset.name, &key.id).map(Source::Bytes)
+        }
+        KeyMaterial::Public(text) => Some(Source::Text(text)),
+    }
 }

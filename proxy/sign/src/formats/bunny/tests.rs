@@ -75,3 +75,16 @@ fn an_address_binds() {
     assert!(outcome(&call, &legacy).is_ok());
     assert_eq!(outcome(&call.from("1.2.3.5"), &legacy), Err(Reason::SignatureInvalid));
 }
+
+#[test]
+fn a_token_inside_the_path_is_not_looked_for_in_the_path_as_sent() {
+    // Dot segments would put another file behind a good token.
+    let keys = keyset(FORMAT, &[], secret("utf8:SecurityKey"));
+    let token = "HS256-o10JRWlsAItyAsdKS6jJKjabHN4FrFsplDHPV1idcX4&expires=1598024587";
+    let good = format!("/bcdn_token={token}/300kb.jpg");
+    let mut call = Call::get(&format!("https://h{good}"));
+    assert!(call.verify(&keys, 1_598_024_586).is_ok());
+    call.path = format!("/bcdn_token={}/secret", token.replace("o10", "o11"));
+    call.path_sent = Some(format!("{good}/../..{}", call.path));
+    assert_eq!(call.verify(&keys, 1_598_024_586), Err(Reason::SignatureInvalid));
+}

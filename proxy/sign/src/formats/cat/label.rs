@@ -19,4 +19,5 @@ pub(in crate::formats::cat) const CATH: i64 = 315;
 pub(in crate::formats::cat) const CATGEOISO3166: i64 = 316;
 pub(in crate::formats::cat) const CATTPK: i64 = 319;
 pub(in crate::formats::cat) const CATDPOP: i64 = 321;
+pub(in crate::formats::cat) const CATR: i64 = 323;
 pub(in crate::formats::cat) const CATTPRINT: i64 = 324;

@@ -199,3 +199,35 @@ fn envelopes_that_are_none_are_refused() {
     let call = Call::get(&format!("https://h/a?cat={good}"));
     assert_eq!(call.verify(&other, NOW_S), Err(Reason::KeyUnknown));
 }
+
+#[test]
+fn a_token_that_asks_is_renewed_from_now_on() {
+    let now = NOW_S as i64;
+    let wish = |kind, deadline| {
+        map(vec![(0, Value::Int(kind)), (1, Value::Int(30)), (2, Value::Int(deadline))])
+    };
+    let grant = |kind, left, deadline| {
+        let claims = vec![
+            (2, Value::Text("viewer")),
+            (4, Value::Int(now + left)),
+            (323, wish(kind, deadline)),
+        ];
+        let call = Call::get(&format!("https://h/a?CAT={}", token(claims)));
+        call.grant(&keyset(FORMAT, &[], vec![signer()]), NOW_S).expect("good").0
+    };
+    let cookie = grant(1, 5, 10).set_cookie.expect("a cookie");
+    let next = cookie.strip_prefix("CTA-Common-Access-Token=").expect("its name");
+    let next = next.split(';').next().expect("a token");
+    let later = |s| {
+        let call = Call::get("https://h/a").with("cta-common-access-token", next);
+        call.grant(&keyset(FORMAT, &[], vec![signer()]), s)
+    };
+    let renewed = later(NOW_S + 29).expect("good").0;
+    assert_eq!(renewed.subject.as_deref(), Some("viewer"));
+    assert_eq!(later(NOW_S + 30).map(|_| ()), Err(Reason::Expired));
+    assert!(grant(1, 11, 10).set_cookie.is_none(), "there is time");
+    let (name, value) = grant(2, 5, 10).set_field.expect("a field");
+    assert_eq!((&*name, value.is_empty()), ("cta-common-access-token", false));
+    assert!(grant(0, 5, 10).set_field.is_some(), "it came in the query");
+    assert!(!grant(3, 5, 10).renews(), "redirects are not made");
+}

@@ -23,3 +23,16 @@ fn sha256_is_told_by_its_length() {
     let make = |token: &str| Call::get(&format!("https://h/a?token={token}"));
     mutate(&token, &keys, 1_699_999_999, make);
 }
+
+#[test]
+fn the_path_may_be_signed_as_it_was_sent() {
+    let keys = keyset(FORMAT, &[], secret(KEY));
+    let mac = hmac_sign(&secret(KEY)[0], Method::HmacSha256, b"/%61/./b1700000000").expect("a key");
+    let url = format!("https://h/a/b?token=1700000000_{}", to_hex(&mac));
+    let mut call = Call::get(&url);
+    assert_eq!(call.verify(&keys, 1), Err(Reason::SignatureInvalid));
+    call.path_sent = Some("/%61/./b".to_owned());
+    assert_eq!(call.verify(&keys, 1), Ok(("/a/b".into(), None)));
+    call.path_sent = Some("/%61/b".to_owned());
+    assert_eq!(call.verify(&keys, 1), Err(Reason::SignatureInvalid));
+}
