@@ -55,6 +55,9 @@ pub(crate) fn build(admitted: &Admitted<'_>, purpose: Purpose) -> Option<Outboun
             fields.remove(name);
         }
     }
+    if head.version() == Version::Http2 && upgrade.is_some() {
+        add_handshake(&mut fields);
+    }
     take_token_off(&mut fields, admitted);
     introduce(&mut fields, admitted);
     if let Some(policy) = &admitted.route().headers {
@@ -126,6 +129,15 @@ fn target(admitted: &Admitted<'_>) -> Bytes {
     match admitted.query() {
         Some(query) => format!("{path}?{query}").into(),
         None => path.into_owned().into(),
+    }
+}
+
+/// A WebSocket over HTTP/2 comes without the key that HTTP/1.1 wants (RFC 8441 section 5). It
+/// proves only that the server speaks the protocol, so it need not be secret.
+fn add_handshake(fields: &mut FieldList) {
+    let mut key = [0; 16];
+    if getrandom::fill(&mut key).is_ok() {
+        fields.set("Sec-WebSocket-Key", STANDARD.encode(key));
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod change;
 mod limits;
+mod http2;
 mod node;
 mod pipeline;
 
