@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use tidegate_http::{
     FieldList, Framing, Head, Known, Scheme, Version, forwarded::write_hop, tokens,

@@ -23,7 +23,8 @@ sites:
       - match: /pass/*
         action: { proxy: o1 }
         cache: "off"
-        body_limit: 2MiB
+        body_bytes_max: 2MiB
+        upgrades: [websocket]
       - match: /*
         action: { proxy: o1 }
 upstreams:
@@ -106,7 +107,8 @@ async fn start(origin: &str) -> Node {
 #[test]
 fn streams_enter_the_same_steps() {
     run(async |origin, node| {
-        origin.always("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nCache-Control: max-age=60\r\n\r\nhi");
+        origin
+            .always("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nCache-Control: max-age=60\r\n\r\nhi");
         let mut peer = Peer::connect(node.addr()).await;
         let (head, body) = peer.text("/text").await;
         assert_eq!((head.status().as_u16(), body.as_str()), (200, "now"));
@@ -222,14 +224,12 @@ fn a_broken_response_breaks_its_stream_alone() {
     run(async |origin, node| {
         let mut peer = Peer::connect(node.addr()).await;
         let mut other = Peer { requests: peer.requests.clone() };
-        let asked = tokio::spawn(async move {
-            let response = other.ask(get("/pass/cut"), None).await;
-            whole(response.into_body()).await
-        });
+        let asked = tokio::spawn(async move { other.ask(get("/pass/cut"), None).await });
         let received = origin.request().await.unwrap();
         received.send("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this").await;
+        let response = asked.await.unwrap();
         received.close().await;
-        let error = asked.await.unwrap().unwrap_err();
+        let error = whole(response.into_body()).await.unwrap_err();
         assert!(error.is_reset(), "never a clean end: {error}");
         assert_eq!(peer.text("/text").await.1, "now");
     });
