@@ -77,6 +77,11 @@ impl Holding {
     /// The try failed before or after the connection stood: counts it, and says whether there may
     /// be another.
     fn failed(&mut self, mut error: BError, reused: bool, replayable: bool) -> BError {
+        if self.plan.progress().finished {
+            // The response is complete; what broke off was the rest of the request.
+            error.set_retry(false);
+            return error;
+        }
         let stale = reused && error.retry();
         let fault = fault::of(&self.plan.progress(), &error);
         if !stale {
@@ -219,6 +224,9 @@ impl ProxyHttp for Relay {
         holding: &mut Holding,
     ) -> FailToProxy {
         let mut progress = holding.plan.progress();
+        if progress.finished {
+            return FailToProxy { error_code: 0, can_reuse_downstream: false };
+        }
         let fault = fault::of(&progress, error);
         progress.fault = Some(fault);
         drop(progress);

@@ -364,6 +364,11 @@ impl<D: Downstream> Session for ClientSide<D> {
     }
 
     async fn read_body_or_idle(&mut self, no_body_expected: bool) -> Result<Option<Bytes>> {
+        if self.plan.progress().finished && self.upgrade == Upgrade::No {
+            // Answered before the request was complete: nobody waits for the rest of it, and the
+            // connection to the server cannot be used again (RFC 9112 section 9.5).
+            return Err(Error::new_in(ErrorType::Custom("answered_early")));
+        }
         if no_body_expected { Err(self.wait().await) } else { self.read().await }
     }
 

@@ -3,8 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where it cannot go on")]
 
 mod change;
-mod limits;
 mod http2;
+mod limits;
 mod node;
 mod pipeline;
 
