@@ -4,5 +4,6 @@
 
 mod conformance;
 mod interop;
+mod sending;
 mod server;
 mod wire;
