@@ -26,6 +26,7 @@ mod encoder;
 mod error_code;
 mod event;
 mod fields;
+pub mod fuzz;
 mod hpack;
 mod priority;
 mod request;
