@@ -42,11 +42,12 @@ pub(crate) fn response(
         return Err("status");
     }
     let declared = content_length(&header.headers)?;
-    let coded = transfer_coded(header)?;
+    transfer_coded(header)?;
     let framing = match declared {
         _ if bodiless || matches!(status, 204 | 304) => ResponseFraming::Empty { declared },
         Some(length) => ResponseFraming::Length(length),
-        None if ended && !coded => ResponseFraming::Length(0),
+        // Also when it says chunked: Pingora adds that to what comes by HTTP/2 without a length.
+        None if ended => ResponseFraming::Length(0),
         None => ResponseFraming::Unknown,
     };
     Ok((interim(header), framing))
@@ -137,14 +138,14 @@ fn content_length(map: &HeaderMap) -> Result<Option<u64>, Word> {
     }
 }
 
-/// Whether the body is chunked. Another coding could not be undone here, and one from an HTTP/1.0
+/// No coding but chunked. Another could not be undone here, and one from an HTTP/1.0
 /// server means that the framing is faulty (RFC 9112 section 6.1).
-fn transfer_coded(header: &ResponseHeader) -> Result<bool, Word> {
+fn transfer_coded(header: &ResponseHeader) -> Result<(), Word> {
     let mut lines = header.headers.get_all(header::TRANSFER_ENCODING).iter();
-    let Some(line) = lines.next() else { return Ok(false) };
+    let Some(line) = lines.next() else { return Ok(()) };
     let chunked = line.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
     if chunked && lines.next().is_none() && header.version != Version::HTTP_10 {
-        Ok(true)
+        Ok(())
     } else {
         Err("transfer_encoding")
     }

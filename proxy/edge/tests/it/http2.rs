@@ -352,9 +352,14 @@ async fn grpc_upstream() -> SocketAddr {
     addr
 }
 
-/// Sends each piece back as it comes, then says how it went.
+/// Sends each piece back as it comes, then says how it went; or says at once that it went wrong.
 async fn echo(request: Request<RecvStream>, mut respond: h2::server::SendResponse<Bytes>) {
     assert_eq!(request.headers()["te"], "trailers");
+    if request.uri().path().ends_with("/Fail") {
+        let head = Response::builder().header("grpc-status", "5").body(()).unwrap();
+        respond.send_response(head, true).unwrap();
+        return;
+    }
     let head = Response::builder().header("content-type", "application/grpc").body(()).unwrap();
     let mut send = respond.send_response(head, false).unwrap();
     let mut body = request.into_body();
@@ -391,6 +396,15 @@ fn grpc_streams_both_ways_and_ends_with_trailers() {
         assert!(within(body.data()).await.is_none());
         let trailers = within(poll_fn(|cx| body.poll_trailers(cx))).await.unwrap().unwrap();
         assert_eq!(trailers["grpc-status"], "0");
+
+        let request =
+            Request::post("http://a.example/pass/echo.Echo/Fail").header("te", "trailers");
+        let mut requests = peer.requests.clone().ready().await.unwrap();
+        let (response, mut send) = requests.send_request(request.body(()).unwrap(), false).unwrap();
+        send.send_data("no".into(), true).unwrap();
+        let response = within(response).await.unwrap();
+        assert_eq!(response.headers()["grpc-status"], "5");
+        assert!(response.body().is_end_stream(), "gRPC wants it in one frame");
         node.stop().await;
     });
 }
