@@ -169,7 +169,7 @@ impl Client {
                 let book = Book { window, headed: false, ended: false, reset: false };
                 self.books.entry(stream).or_insert(book);
             }
-            (4, _) if flags & 1 == 0 && stream == 0 && payload.len() % 6 == 0 => {
+            (4, _) if flags & 1 == 0 && stream == 0 && payload.len().is_multiple_of(6) => {
                 payload.chunks(6).for_each(|entry| self.set(entry));
             }
             (8, &[a, b, c, d]) => {

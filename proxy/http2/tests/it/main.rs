@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that fails panics")]
 
 mod conformance;
+mod delivery;
 mod interop;
 mod sending;
 mod server;
