@@ -13,6 +13,7 @@
 //! **Invariant:** the ordinary request is parsed without an allocation.
 
 pub mod chunked;
+mod content_coding;
 pub mod date;
 mod field_list;
 mod fields;
@@ -30,6 +31,7 @@ pub mod sf;
 mod target;
 mod trace;
 
+pub use content_coding::ContentCoding;
 pub use field_list::{FieldInvalid, FieldList};
 pub use fields::{Field, Fields};
 pub use head::{

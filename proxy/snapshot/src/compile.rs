@@ -1,6 +1,7 @@
 //! From a spec to a snapshot, with every problem on the way.
 
 mod caches;
+mod headers;
 mod keysets;
 mod limits;
 mod links;

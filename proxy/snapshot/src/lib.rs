@@ -13,6 +13,8 @@
 //! Entry: [`compile`], or [`compile_text`] for a document as people write it.
 
 mod compile;
+mod compress;
+mod cors;
 mod describe;
 mod edits;
 pub mod fuzz;
@@ -24,7 +26,9 @@ mod snapshot;
 mod tests;
 
 pub use compile::{compile, compile_text, compile_with};
-pub use edits::{Edits, HeaderPolicy};
+pub use compress::Compress;
+pub use cors::Cors;
+pub use edits::{Edits, Facts, HeaderPolicy, Part, UnknownVariable, Value, Variable};
 pub use material::Material;
 pub use rewrite::Rewrite;
 pub use snapshot::{

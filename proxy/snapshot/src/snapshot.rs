@@ -12,6 +12,7 @@ use tidegate_limit::Rule;
 use tidegate_route::{MethodSet, PathPattern, RouteId, Router, SiteId, Template, redirect};
 use tidegate_sign::Keyset;
 
+use crate::compress::Compress;
 use crate::edits::HeaderPolicy;
 use crate::rewrite::Rewrite;
 
@@ -113,6 +114,8 @@ pub struct Route {
     pub cache: Option<Arc<Policy>>,
     /// Header edits, the site's first; `None` when there are none.
     pub headers: Option<Box<HeaderPolicy>>,
+    /// Compression; `None` where there is none.
+    pub compress: Option<Arc<Compress>>,
     /// Largest request body, bytes.
     pub body_bytes_max: Option<u64>,
     /// Longest time until the head of the answer.

@@ -1,6 +1,8 @@
 //! Tests of the compiler.
 
 mod compile;
+mod compress;
+mod cors;
 mod edits;
 mod keys;
 mod random;
@@ -30,4 +32,13 @@ fn route<'s>(snapshot: &'s Snapshot, path: &str) -> &'s Route {
     let fields = FieldList::default();
     let found = snapshot.router.find("example.com", Method::Get, path, &fields).expect("a route");
     snapshot.route(found.route)
+}
+
+/// Facts of no request.
+struct Nothing;
+
+impl Facts for Nothing {
+    fn text(&self, variable: Variable) -> std::borrow::Cow<'_, str> {
+        format!("<{variable:?}>").into()
+    }
 }

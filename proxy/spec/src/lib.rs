@@ -19,6 +19,7 @@ mod resource;
 
 pub mod cache;
 pub mod canonical;
+pub mod compress;
 pub mod csv;
 pub mod diff;
 pub mod document;
@@ -44,6 +45,7 @@ pub use cache::{
     CachePolicy, HeuristicPolicy, KeyPolicy, QueryPolicy, RequestDirectives, SetCookie,
     StalePolicy, TtlPolicy,
 };
+pub use compress::{CompressPolicy, Encoding};
 pub use diff::{Change, ChangeKind, diff};
 pub use document::{Document, read};
 pub use fleet::Spec;
@@ -57,7 +59,7 @@ pub use plugin::{OnFailure, Plugin, PluginModule};
 pub use problem::Problem;
 pub use reader::key_path;
 pub use site::{
-    Action, FieldTest, HeaderEdits, HeaderPolicy, Match, ProxyAction, RedirectAction,
+    Action, Cors, FieldTest, HeaderEdits, HeaderPolicy, Hsts, Match, ProxyAction, RedirectAction,
     RespondAction, Rewrite, Route, Site, VerifyPolicy,
 };
 pub use units::{Rate, Size};

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::compress::CompressPolicy;
 use crate::resource::{choice, resource};
 use crate::units::Size;
 use std::time::Duration;
@@ -25,6 +26,8 @@ resource! {
         pub cache: Option<String>,
         /// Header edits on every route of the site, before the route's own.
         pub headers: HeaderPolicy,
+        /// Compression on routes that say nothing of it.
+        pub compress: Option<CompressPolicy>,
     }
 }
 
@@ -47,6 +50,8 @@ resource! {
         pub cache: Option<String>,
         /// Header edits.
         pub headers: HeaderPolicy,
+        /// Compression, in place of the site's.
+        pub compress: Option<CompressPolicy>,
         /// Largest request body taken; a larger one is answered 413.
         pub body_bytes_max: Option<Size>,
         /// Longest time until the answer's head; then 504.
@@ -159,11 +164,47 @@ resource! {
         pub request: HeaderEdits,
         /// On the answer, before it goes to the client.
         pub response: HeaderEdits,
+        /// `Strict-Transport-Security` on answers that go out under https.
+        pub hsts: Option<Hsts>,
+        /// Who else's pages may read answers (CORS); preflight requests are answered here.
+        pub cors: Option<Cors>,
     }
 }
 
 resource! {
-    /// Header edits: remove, then set, then add.
+    /// Tells browsers to come back by https only (RFC 6797). Text alone is `max_age`.
+    pub struct Hsts short "max_age" {
+        /// For how long.
+        pub max_age: Duration = Duration::from_secs(31_536_000),
+        /// Whether every subdomain is meant too.
+        pub include_subdomains: bool = false,
+        /// Whether browsers may build it in; asks for a year and for subdomains.
+        pub preload: bool = false,
+    }
+}
+
+resource! {
+    /// Who else's pages may read answers (the Fetch standard's CORS protocol). The edge's word goes
+    /// in place of the origin's.
+    pub struct Cors {
+        /// Origins: `https://app.example`, `https://*.app.example` (any depth below), or `*`.
+        pub origins: Vec<String>,
+        /// Methods that a preflight allows.
+        pub methods: Vec<String> = ["GET", "HEAD", "POST"].map(str::to_owned).to_vec(),
+        /// Request fields that a preflight allows.
+        pub headers: Vec<String>,
+        /// Response fields that pages may read beside the safe ones.
+        pub expose: Vec<String>,
+        /// Whether cookies may come along; not together with the origin `*`.
+        pub credentials: bool = false,
+        /// How long a browser may remember a preflight.
+        pub max_age: Duration = Duration::from_secs(600),
+    }
+}
+
+resource! {
+    /// Header edits: remove, then set, then add. Values may hold `{client_ip}`, `{host}`, `{scheme}`,
+    /// `{method}`, `{path}`, `{query}`, `{request_id}`, `{site}`, `{route}` and `{node}`.
     pub struct HeaderEdits {
         /// Fields that are replaced.
         pub set: BTreeMap<String, String>,

@@ -12,12 +12,13 @@ use tidegate_route::{
     FieldTest, HostPattern, MethodSet, PathPattern, RouteId, Router, Rule, SiteId, SiteRules,
     Template,
 };
-use tidegate_spec::{HeaderEdits, Problem, ProxyAction, RedirectAction, RespondAction, key_path};
+use tidegate_spec::{Problem, ProxyAction, RedirectAction, RespondAction, key_path};
 
 use super::Compiler;
 use super::caches::{OFF, STANDARD};
 use super::names::Kind;
-use crate::edits::{Edits, HeaderPolicy};
+use crate::compress::Compress;
+use crate::edits::HeaderPolicy;
 use crate::rewrite::Rewrite;
 use crate::snapshot::{
     Action, KeysetIndex, LimitIndex, LinkDomainIndex, PluginIndex, RedirectsIndex, Respond, Route,
@@ -31,6 +32,7 @@ struct Shared<'s> {
     limits: Vec<u32>,
     plugins: Vec<u32>,
     headers: HeaderPolicy,
+    compress: Option<Arc<Compress>>,
     caches: &'s [Arc<Policy>],
     standard: Arc<Policy>,
 }
@@ -53,6 +55,7 @@ impl<'s> Compiler<'s> {
                 limits: self.resolve_all(Kind::Limit, &spec.limits, &format!("{path}.limits")),
                 plugins: self.resolve_all(Kind::Plugin, &spec.plugins, &format!("{path}.plugins")),
                 headers: self.headers(&spec.headers, &format!("{path}.headers")),
+                compress: self.compress(spec.compress.as_ref(), &format!("{path}.compress")),
                 caches,
                 standard: Arc::clone(&standard),
             };
@@ -163,6 +166,20 @@ impl<'s> Compiler<'s> {
         let headers = HeaderPolicy {
             request: shared.headers.request.then(&headers.request),
             response: shared.headers.response.then(&headers.response),
+            hsts: headers.hsts.or_else(|| shared.headers.hsts.clone()),
+            cors: headers.cors.or_else(|| shared.headers.cors.clone()),
+        };
+        let compress = match &spec.compress {
+            Some(own) => self.compress(Some(own), &format!("{path}.compress")),
+            None => shared.compress.clone(),
+        };
+        // A preflight is for this route, whatever methods it takes.
+        let methods = match &headers.cors {
+            Some(_) if !spec.matches.methods.is_empty() => {
+                let words = spec.matches.methods.iter().map(String::as_str);
+                MethodSet::of(words.chain(["OPTIONS"]))
+            }
+            _ => methods,
         };
         let route = Route {
             id,
@@ -176,6 +193,7 @@ impl<'s> Compiler<'s> {
             plugins: joined(&shared.plugins, plugins).map(PluginIndex).collect(),
             cache,
             headers: (!headers.is_empty()).then(|| Box::new(headers)),
+            compress,
             body_bytes_max: spec.body_bytes_max.map(|size| size.0),
             timeout: spec.timeout,
             upgrades: self.upgrades(&spec.upgrades, path),
@@ -351,44 +369,6 @@ impl<'s> Compiler<'s> {
         }
         self.resolve(Kind::LinkDomain, name, path).map(LinkDomainIndex).map(Action::Link)
     }
-
-    fn headers(&mut self, policy: &tidegate_spec::HeaderPolicy, path: &str) -> HeaderPolicy {
-        HeaderPolicy {
-            request: self.edits(&policy.request, &format!("{path}.request")),
-            response: self.edits(&policy.response, &format!("{path}.response")),
-        }
-    }
-
-    fn edits(&mut self, edits: &HeaderEdits, path: &str) -> Edits {
-        let remove = edits.remove.iter().enumerate().map(|(index, name)| {
-            self.field_name(name, &format!("{path}.remove[{index}]"));
-            name.to_ascii_lowercase().into()
-        });
-        let remove = remove.collect();
-        let set = self.lines(&edits.set, &format!("{path}.set"));
-        let add = self.lines(&edits.add, &format!("{path}.add"));
-        Edits { remove, set, add }
-    }
-
-    fn lines(&mut self, lines: &BTreeMap<String, String>, path: &str) -> Vec<(Box<str>, Box<str>)> {
-        let mut compiled = Vec::with_capacity(lines.len());
-        for (name, value) in lines {
-            let path = key_path(path, name);
-            self.ok(&path, FieldList::default().try_push(name, value));
-            self.field_name(name, &path);
-            compiled.push((name.to_ascii_lowercase().into(), value.as_str().into()));
-        }
-        compiled
-    }
-
-    /// A field name that may be edited or looked at.
-    pub(super) fn field_name(&mut self, name: &str, path: &str) -> Option<()> {
-        if name.is_empty() || !name.bytes().all(is_token_byte) {
-            self.problem(path.to_owned(), format!("\"{name}\" is no field name"));
-            return None;
-        }
-        Some(())
-    }
 }
 
 /// The site's, then those of the route that are not the site's too.
@@ -404,7 +384,7 @@ fn route_name(route: &tidegate_spec::Route, site: &tidegate_spec::Site) -> Arc<s
 }
 
 /// RFC 9110 section 5.6.2.
-fn is_token_byte(byte: u8) -> bool {
+pub(super) fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 

@@ -46,7 +46,7 @@ fn a_route_adds_to_its_site() {
     assert_eq!(full.timeout.unwrap().as_secs(), 3);
     let mut fields = FieldList::default();
     fields.push("X-A", "origin");
-    full.headers.as_ref().unwrap().response.apply(&mut fields);
+    full.headers.as_ref().unwrap().response.apply(&mut fields, &Nothing);
     assert_eq!(fields.len(), 1);
     assert_eq!(fields.value("x-b"), Some(&b"route"[..]));
 }
