@@ -5,7 +5,7 @@ mod h1;
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use tidegate_http::{FieldList, ResponseHead, problem, reason_phrase};
+use tidegate_http::{FieldList, Known, ResponseHead, problem, reason_phrase};
 use tidegate_route::{Match, links::Record};
 use tidegate_telemetry::{Phase, Reason};
 
@@ -13,6 +13,7 @@ use crate::{
     hit::{Dressing, Hit},
     record::{self, Done},
     request::{Progress, Received, Turn, Wire, Work},
+    variables::Variables,
 };
 
 /// An answer that needs nothing more.
@@ -43,6 +44,8 @@ pub(crate) struct Local {
     pub(crate) phase: Phase,
     pub(crate) reason: Option<Reason>,
     pub(crate) plugin: String,
+    /// The route's header policy has had its say.
+    pub(crate) dressed: bool,
 }
 
 // === impl Local ===
@@ -54,7 +57,7 @@ impl Local {
         if !media_type.is_empty() {
             head.fields.set("Content-Type", media_type);
         }
-        Self { head, body: body.into(), phase, reason: None, plugin: String::new() }
+        Self { head, body: body.into(), phase, reason: None, plugin: String::new(), dressed: false }
     }
 
     /// Problem details (RFC 9457) that name the reason.
@@ -114,8 +117,12 @@ pub(crate) fn write(
     found: Option<Match>,
     mut answer: Answer<'_>,
 ) {
+    // A redirect is written in pieces, unless the route has something to say in it.
+    if found.is_some_and(|found| received.touches_responses(found)) {
+        answer = Answer::Local(Local::of(answer));
+    }
     if let Answer::Local(local) = &mut answer {
-        dress(received, found, &mut local.head);
+        dress(received, found, local);
     }
     let bytes_sent = match &mut turn.wire {
         Wire::H1 { out, closing } => {
@@ -131,14 +138,18 @@ pub(crate) fn write(
 }
 
 /// The route's response fields for answers that have no other chance to get them.
-pub(crate) fn dress(received: &Received<'_>, found: Option<Match>, head: &mut ResponseHead) {
+pub(crate) fn dress(received: &Received<'_>, found: Option<Match>, local: &mut Local) {
     let Some(found) = found else { return };
     let running = received.cx.running;
-    if let Some(policy) = &running.snapshot.route(found.route).headers {
-        policy.response.apply(&mut head.fields);
+    if let Some(policy) = running.snapshot.route(found.route).headers.as_ref()
+        && !local.dressed
+    {
+        let origin = received.head.field(Known::Origin);
+        let variables = Variables::of(received, found);
+        policy.dress(&mut local.head.fields, origin, &variables);
     }
     if let Some(charged) = &received.charged {
-        charged.see_head(running, head.status, &mut head.fields);
+        charged.see_head(running, local.head.status, &mut local.head.fields);
     }
 }
 

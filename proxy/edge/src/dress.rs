@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use tidegate_http::{FieldList, ResponseHead, StoredHead};
+use tidegate_http::{FieldList, Known, ResponseHead, StoredHead};
 use tidegate_route::Match;
 use tidegate_wasm::{Buffer, Chain, Map, Phases, RequestContext, Verdict};
 
@@ -11,6 +11,7 @@ use crate::{
     identity::Identity,
     limit::Charged,
     running::Running,
+    variables::Variables,
     view::{Edits, ReadBody, Surroundings, View},
 };
 
@@ -19,6 +20,8 @@ pub(crate) struct Dress {
     pub(crate) running: Arc<Running>,
     pub(crate) found: Match,
     pub(crate) identity: Identity,
+    /// The node's name.
+    pub(crate) node: Arc<str>,
     pub(crate) unix_us: u64,
     /// The request head, to show it to plugins again.
     pub(crate) request: StoredHead,
@@ -48,8 +51,13 @@ impl Dress {
     /// What the node and the route say about a response head.
     pub(crate) fn apply(&self, head: &mut ResponseHead) {
         head.fields.set("Cache-Status", &self.cache_status);
-        if let Some(policy) = &self.running.snapshot.route(self.found.route).headers {
-            policy.response.apply(&mut head.fields);
+        let policy = &self.running.snapshot.route(self.found.route).headers;
+        if let Some(policy) = policy.as_ref().filter(|policy| policy.touches_responses())
+            && let Ok(request) = self.request.read()
+        {
+            let Self { identity, running, found, node, .. } = self;
+            let variables = Variables::again(&request, *identity, running, *found, node);
+            policy.dress(&mut head.fields, request.field(Known::Origin), &variables);
         }
         if let Some(charged) = &self.charged {
             charged.see_head(&self.running, head.status, &mut head.fields);

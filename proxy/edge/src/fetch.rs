@@ -18,6 +18,7 @@ use tidegate_upstream::{Downstream, DownstreamGone, Fault, Group, Outcome, Respo
 use tokio::sync::mpsc;
 
 use crate::{
+    compress,
     dress::Dress,
     dressed::Dressed,
     fill::FillSink,
@@ -64,11 +65,11 @@ pub(crate) async fn fetch<L: Lane>(
             through_cache(slow, admitted, key, Some(stale), why, lane).await
         }
         Fetch::Serve(object, evaluation) => {
-            serve_hit(slow, Hit { admitted, object, evaluation }, lane).await
+            serve_hit(slow, Hit::new(admitted, object, evaluation), lane).await
         }
         Fetch::ServeAndValidate(object, evaluation) => {
             validate_in_background(slow, &admitted, key, &object);
-            serve_hit(slow, Hit { admitted, object, evaluation }, lane).await
+            serve_hit(slow, Hit::new(admitted, object, evaluation), lane).await
         }
     }
 }
@@ -138,7 +139,7 @@ async fn through_cache<L: Lane>(
     {
         let evaluation = evaluation(&admitted, &object);
         if matches!(evaluation.verdict, Verdict::Serve | Verdict::ServeAndValidate) {
-            return serve_hit(slow, Hit { admitted, object, evaluation }, lane).await;
+            return serve_hit(slow, Hit::new(admitted, object, evaluation), lane).await;
         }
         why = evaluation.reason;
         stale = Some(object);
@@ -151,7 +152,7 @@ async fn through_cache<L: Lane>(
             Begun::Ready(object) => {
                 let evaluation = evaluation(&admitted, &object);
                 if matches!(evaluation.verdict, Verdict::Serve | Verdict::ServeAndValidate) {
-                    return serve_hit(slow, Hit { admitted, object, evaluation }, lane).await;
+                    return serve_hit(slow, Hit::new(admitted, object, evaluation), lane).await;
                 }
                 why = evaluation.reason;
                 stale = Some(object);
@@ -275,6 +276,7 @@ fn validate_in_background(
 
 /// Serves a stored response from the slow lane.
 pub(crate) async fn serve_hit<L: Lane>(slow: &Slow<'_>, hit: Hit<'_>, lane: L) -> (L, Ended) {
+    let hit = compress::complete(hit).await;
     let (composed, phase) = (hit.compose(), hit.phase());
     let (_admitted, dress) = dress(slow, hit.admitted, &hit_status(&hit.evaluation));
     let mut dressed = Dressed::new(lane, dress, false);
@@ -331,7 +333,7 @@ async fn serve_settled<L: Lane>(
 ) -> (L, Ended) {
     let evaluation = evaluation(&admitted, &object);
     let fresh = evaluation.fresh_for_ms > 0 || object.meta().no_cache;
-    let (lane, ended) = serve_hit(slow, Hit { admitted, object, evaluation }, lane).await;
+    let (lane, ended) = serve_hit(slow, Hit::new(admitted, object, evaluation), lane).await;
     let phase = if fresh { Phase::Revalidated } else { Phase::Stale };
     (lane, Ended { phase, ..ended })
 }
@@ -496,6 +498,7 @@ fn dress<'r>(
         running: received.cx.running.clone(),
         found: admitted.found(),
         identity: received.cx.identity(),
+        node: received.cx.node.name.clone(),
         unix_us: received.cx.now.unix_us,
         request: slow.request.clone(),
         edits: received.edits.clone(),

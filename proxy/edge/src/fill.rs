@@ -6,14 +6,14 @@ use bytes::Bytes;
 use tidegate_cache::{
     Asked, Policy, RequestDirectives, Validation, decide_store, may_serve_on_error, validates,
 };
-use tidegate_http::{FieldList, Method, ResponseHead};
+use tidegate_http::{FieldList, Fields, Method, ResponseHead};
 use tidegate_store::Fill;
 use tidegate_telemetry::Counter;
 use tidegate_upstream::{Downstream, DownstreamGone, Group, Outbound, Outcome, ResponseFraming};
 use tokio::sync::mpsc;
 
 use crate::{
-    Edge,
+    Edge, compress,
     fetch::{FaultSlot, put},
     request::Admitted,
 };
@@ -27,6 +27,8 @@ pub(crate) struct FillSink {
     /// The client's fields, for `Vary` and for directives.
     asked: FieldList,
     directives: RequestDirectives,
+    /// The route compresses, so that what is stored is not coded.
+    codes: bool,
     origin: String,
     request_ms: u64,
     fault: FaultSlot,
@@ -55,6 +57,7 @@ impl FillSink {
         Some(Self {
             fill: Some(fill),
             directives: RequestDirectives::heeded(&policy, &asked),
+            codes: admitted.route().compress.is_some(),
             policy,
             asked,
             origin: format!("{}://{}", head.scheme().as_str(), head.authority()),
@@ -133,6 +136,9 @@ impl FillSink {
         }
         if let ResponseFraming::Length(length) = framing {
             head.fields.set("Content-Length", length.to_string());
+        }
+        if self.codes && !head.fields.has("content-encoding") {
+            compress::take_over_vary(&mut head.fields);
         }
         let decision = decide_store(&self.policy, &self.asked(), &head, now_ms);
         fill.head(head, decision, now_ms);

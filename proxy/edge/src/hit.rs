@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use smallvec::SmallVec;
 use tidegate_cache::{CacheStatus, Evaluation, Precondition, RangePlan, preconditions, range_plan};
-use tidegate_http::{Fields, Known, Method, ResponseHead};
+use tidegate_http::{ContentCoding, Fields, Known, Method, ResponseHead};
 use tidegate_http2::Encoder;
 use tidegate_store::Object;
 use tidegate_telemetry::Phase;
@@ -13,17 +13,23 @@ use tidegate_upstream::ResponseFraming;
 use tidegate_wasm::{Phases, Verdict};
 
 use crate::{
-    admit,
+    admit, compress,
     lookup::Fetch,
     node::CACHE_NAME,
     request::{Admitted, Detached, Received, Work},
+    variables::Variables,
     view::View,
 };
 
 /// A stored response that answers a request.
 pub(crate) struct Hit<'r> {
     pub(crate) admitted: Admitted<'r>,
+    /// In the form that this client gets.
     pub(crate) object: Arc<Object>,
+    /// As it is stored.
+    pub(crate) stored: Arc<Object>,
+    /// The content coding that the client wants and that has not been made yet.
+    pub(crate) lacks: Option<ContentCoding>,
     pub(crate) evaluation: Evaluation,
 }
 
@@ -62,6 +68,11 @@ const CONDITIONS: [Known; 5] = [
 ];
 
 impl<'r> Hit<'r> {
+    pub(crate) fn new(admitted: Admitted<'r>, stored: Arc<Object>, evaluation: Evaluation) -> Self {
+        let (object, lacks) = compress::choose(&admitted, &stored);
+        Self { admitted, object, stored, lacks, evaluation }
+    }
+
     /// Whether the prepared head can go out as it is.
     pub(crate) fn is_plain(&self) -> bool {
         let received = self.admitted.received();
@@ -71,7 +82,7 @@ impl<'r> Hit<'r> {
                 .route()
                 .headers
                 .as_ref()
-                .is_none_or(|policy| policy.response.is_empty())
+                .is_none_or(|policy| !policy.touches_responses())
             && received.charged.as_ref().is_none_or(|charged| !charged.wants_head())
             && !(self.admitted.plugins.is_some()
                 && self.chain().wants(Phases::RESPONSE_HEADERS.with(Phases::RESPONSE_BODY)))
@@ -85,7 +96,7 @@ impl<'r> Hit<'r> {
     /// For the slow lane, which shows it to the plugins.
     pub(crate) fn detach(self) -> Detached {
         let key = Some(self.object.key());
-        self.admitted.detach(Work::Fetch(key, Fetch::Serve(self.object, self.evaluation)))
+        self.admitted.detach(Work::Fetch(key, Fetch::Serve(self.stored, self.evaluation)))
     }
 
     fn chain(&self) -> &'r tidegate_wasm::Chain {
@@ -143,7 +154,10 @@ impl<'r> Hit<'r> {
         self.status().write(CACHE_NAME, &mut status);
         composed.head.fields.set("Cache-Status", status);
         if let Some(policy) = &self.admitted.route().headers {
-            policy.response.apply(&mut composed.head.fields);
+            let received = self.admitted.received();
+            let origin = received.head.field(Known::Origin);
+            let variables = Variables::of(received, self.admitted.found());
+            policy.dress(&mut composed.head.fields, origin, &variables);
         }
         let received = self.admitted.received();
         if let Some(charged) = &received.charged {

@@ -17,8 +17,10 @@ mod admit;
 mod answer;
 mod clock;
 mod collect;
+mod compress;
 mod config;
 mod conn;
+mod cors;
 mod countries;
 mod date;
 mod dispatch;
@@ -52,6 +54,7 @@ mod slow;
 mod source;
 mod start;
 mod tcp;
+mod variables;
 mod verify;
 mod view;
 

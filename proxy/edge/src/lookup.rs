@@ -60,7 +60,7 @@ pub(crate) fn look(keyed: Keyed<'_>) -> Found<'_> {
 /// What a stored response and its evaluation come to.
 pub(crate) fn judge(keyed: Keyed<'_>, object: Arc<Object>, evaluation: Evaluation) -> Found<'_> {
     match evaluation.verdict {
-        Verdict::Serve => Found::Hit(Hit { admitted: keyed.admitted, object, evaluation }),
+        Verdict::Serve => Found::Hit(Hit::new(keyed.admitted, object, evaluation)),
         Verdict::ServeAndValidate => {
             Found::Fetch(keyed, Fetch::ServeAndValidate(object, evaluation))
         }

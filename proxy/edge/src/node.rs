@@ -30,7 +30,7 @@ pub(crate) const CACHE_NAME: &str = "tidegate";
 /// What all workers of a node share.
 pub(crate) struct Node {
     /// The node's name in the fleet, also in `CDN-Loop`.
-    pub(crate) name: String,
+    pub(crate) name: Arc<str>,
     pub(crate) clock: Clock,
     pub(crate) head_limits: HeadLimits,
     pub(crate) limits: NodeLimits,

@@ -16,6 +16,7 @@ use crate::{
     identity::Chain,
     node::CACHE_NAME,
     request::{Admitted, Received},
+    variables::Variables,
     view::ReadBody,
 };
 
@@ -55,6 +56,10 @@ pub(crate) fn build(admitted: &Admitted<'_>, purpose: Purpose) -> Option<Outboun
         for name in CONDITIONS {
             fields.remove(name);
         }
+        // What is stored is coded here, for each client in its own way.
+        if admitted.route().compress.is_some() {
+            fields.remove("accept-encoding");
+        }
     }
     if head.version() == Version::Http2 && upgrade.is_some() {
         add_handshake(&mut fields);
@@ -62,7 +67,7 @@ pub(crate) fn build(admitted: &Admitted<'_>, purpose: Purpose) -> Option<Outboun
     take_token_off(&mut fields, admitted);
     introduce(&mut fields, admitted);
     if let Some(policy) = &admitted.route().headers {
-        policy.request.apply(&mut fields);
+        policy.request.apply(&mut fields, &Variables::of(received, admitted.found()));
     }
     let method = http::Method::from_bytes(received.method().as_bytes()).ok()?;
     Some(Outbound {

@@ -172,7 +172,9 @@ pub(crate) enum Wire<'t> {
 pub(crate) fn begin(cx: Context<'_>, turn: &mut Turn<'_>, head: &Head<'_>) -> Progress {
     let received = Received { cx, head, edits: None, charged: None };
     match walk(received) {
-        Ok(Found::Hit(hit)) if hit.is_shown() => Progress::Detached(Box::new(hit.detach())),
+        Ok(Found::Hit(hit)) if hit.is_shown() || hit.lacks.is_some() => {
+            Progress::Detached(Box::new(hit.detach()))
+        }
         Ok(Found::Hit(hit)) => answer::hit(turn, hit),
         Ok(Found::Fetch(keyed, fetch)) => {
             let key = keyed.key;
@@ -231,6 +233,12 @@ impl<'r> Received<'r> {
             Some(edits) => &edits.fields,
             None => self.head,
         }
+    }
+
+    /// Whether the route's policy edits responses.
+    pub(crate) fn touches_responses(&self, found: Match) -> bool {
+        let policy = &self.cx.running.snapshot.route(found.route).headers;
+        policy.as_ref().is_some_and(|policy| policy.touches_responses())
     }
 
     /// The method, as plugins left it.

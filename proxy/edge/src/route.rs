@@ -5,6 +5,7 @@ use tidegate_telemetry::{Phase, Reason};
 
 use crate::{
     answer::{Answer, Local},
+    cors,
     request::{Received, Routed, Stop},
 };
 
@@ -25,7 +26,7 @@ pub(crate) fn find(received: Received<'_>) -> Result<Routed<'_>, Stop<'_>> {
         return Err(refuse(received, 404, Reason::HostUnknown, detail));
     };
     match router.find_in(site, head.method(), head.path(), head) {
-        Some(found) => Ok(Routed { received, found }),
+        Some(found) => cors::preflight(Routed { received, found }),
         None => Err(unrouted(received, site)),
     }
 }

@@ -8,6 +8,7 @@ use tidegate_telemetry::{Counter, Gauge, Phase, Reason};
 use crate::{
     Edge, action, admit,
     answer::{self, Answer, Local},
+    compress::{Compressing, Plan},
     feed::{self, Settled},
     fetch,
     lane::Lane,
@@ -55,6 +56,7 @@ pub(crate) async fn run<L: Lane>(
     let found = detached.found;
     let charged = detached.charged.clone();
     let (admitted, work) = detached.attach(cx, head);
+    let lane = Compressing::new(lane, Plan::of(&admitted));
     let slow = Slow { edge, request };
     let (lane, ended) = match work {
         Work::Paused => resume(&slow, admitted, lane).await,
@@ -75,7 +77,7 @@ pub(crate) async fn run<L: Lane>(
         charged.settle(&running, done.status, done.bytes_sent, edge.node.clock.now());
     }
     record::of_slow_lane(cx, head, Some(found), done);
-    lane
+    lane.into_inner()
 }
 
 /// A request in the slow lane; dropping it closes the account, also when the client left.
@@ -211,7 +213,7 @@ fn send<L: Lane>(
     mut local: Local,
     mut lane: L,
 ) -> impl Future<Output = (L, Ended)> + Send {
-    answer::dress(received, found, &mut local.head);
+    answer::dress(received, found, &mut local);
     async move {
         let ended = Ended {
             status: local.head.status,

@@ -196,7 +196,7 @@ fn node(config: &EdgeConfig) -> Result<Node, StartError> {
     calls.through(upstreams.clone());
     let limits = links::Limits { hot_bytes_max: config.links_bytes, ..links::Limits::default() };
     Ok(Node {
-        name: config.name.clone(),
+        name: config.name.as_str().into(),
         clock: config.clock.clone(),
         head_limits: head_limits(&config.limits),
         http2: http2(&config.limits),

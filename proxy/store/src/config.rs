@@ -11,6 +11,8 @@ pub struct Config {
     pub object_bytes_max: u64,
     /// Bytes of all bodies that are being kept while they are filled; beyond it new ones only pass through.
     pub fills_bytes_max: u64,
+    /// Bytes of all coded forms of stored responses; beyond it no more of them are kept.
+    pub forms_bytes_max: u64,
     /// How many bytes a fill that is not kept runs ahead of the client that caused it.
     pub window_bytes: u64,
     /// How long a key whose answer could not be shared is fetched without waiting, in milliseconds.
@@ -28,6 +30,7 @@ impl Config {
             ram_bytes,
             object_bytes_max: (ram_bytes / 4).clamp(64 << 10, 64 * MIB),
             fills_bytes_max: (ram_bytes / 2).max(16 * MIB),
+            forms_bytes_max: ram_bytes / 4,
             window_bytes: MIB,
             hit_for_miss_ms: 10_000,
             seed,

@@ -10,7 +10,7 @@
 //! **Invariant:** at most one fill that others can join runs for a key and variant.
 //! **Invariant:** what was fetched before a purge is not served after it returned.
 //! **Invariant:** bytes in RAM stay under [`Config::ram_bytes`], bytes of running fills under
-//! [`Config::fills_bytes_max`] plus one window each.
+//! [`Config::fills_bytes_max`] plus one window each, coded forms of stored responses under [`Config::forms_bytes_max`].
 //!
 //! Entry: [`Store::lookup`], then [`Store::recall`], then [`Store::begin`].
 
@@ -20,6 +20,7 @@ mod disk;
 mod fill;
 mod flight;
 mod flights;
+mod forms;
 mod object;
 mod purge;
 mod reader;
@@ -33,6 +34,7 @@ pub use config::Config;
 pub use disk::{DiskConfig, DiskError, DiskStats, DiskTier};
 pub use fill::{Fill, FillStop};
 pub use flight::{FillError, FillHead};
+pub use forms::{Charge, Form, Forms, FormsBudget};
 pub use object::Object;
 pub use purge::{PURGES_MAX, Purge, PurgeKind};
 pub use reader::{Arrival, Reader};

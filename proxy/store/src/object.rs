@@ -8,6 +8,7 @@ use tidegate_cache::{ByteRange, Key, Meta, multipart_boundary};
 use tidegate_http::{FieldList, Fields as _, ResponseHead, date, write_status_line};
 
 use crate::body::Body;
+use crate::forms::{Charge, Forms};
 use crate::purge::{Purges, Standing, Subject};
 
 /// A complete response, ready to be written.
@@ -30,6 +31,9 @@ pub struct Object {
     checked: AtomicU64,
     /// When a soft purge made it stale; [`NEVER`] when none did.
     stale_from_ms: AtomicU64,
+    pub(crate) forms: OnceLock<Box<Forms>>,
+    /// Of a form: what it holds of their budget.
+    pub(crate) charge: Option<Charge>,
 }
 
 /// What a response is stored under.
@@ -95,6 +99,8 @@ impl Object {
             generation: identity.generation,
             checked: AtomicU64::new(identity.generation),
             stale_from_ms: AtomicU64::new(NEVER),
+            forms: OnceLock::new(),
+            charge: None,
         }
     }
 
@@ -199,6 +205,13 @@ impl Object {
     pub(crate) fn with_fields(&self, meta: Meta, fields: FieldList, generation: u64) -> Self {
         let identity = Identity { key: self.key, url: self.url.clone(), generation };
         Self::new(identity, meta, fields, self.body.clone())
+    }
+
+    /// The same response with another body.
+    pub(crate) fn with_body(&self, meta: Meta, fields: FieldList, body: Body) -> Self {
+        let identity =
+            Identity { key: self.key, url: self.url.clone(), generation: self.generation };
+        Self::new(identity, meta, fields, body)
     }
 
     /// Compares with the purges since the last comparison. `false`: it is gone.

@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::fill::Fill;
 use crate::flight::{End, Shared, State, to_list};
 use crate::flights::{Flights, KeyHash, Shard};
+use crate::forms::FormsBudget;
 use crate::object::Object;
 use crate::purge::{PURGES_MAX, Purge, PurgeKind, Purges, Subject};
 use crate::reader::Reader;
@@ -60,6 +61,7 @@ pub(crate) struct Inner {
     sweeping: AtomicBool,
     /// Whether any key was made with key parts: then a URL does not tell its key.
     key_parts: AtomicBool,
+    forms: FormsBudget,
 }
 
 #[derive(Clone)]
@@ -109,6 +111,7 @@ impl Store {
             swept: AtomicU64::new(0),
             sweeping: AtomicBool::new(false),
             key_parts: AtomicBool::new(key_parts),
+            forms: FormsBudget::new(config.forms_bytes_max),
             config,
         }))
     }
@@ -116,6 +119,11 @@ impl Store {
     /// The seed for `Key::of`.
     pub fn seed(&self) -> &KeySeed {
         &self.0.config.seed
+    }
+
+    /// What all coded forms of stored responses may hold.
+    pub fn forms_budget(&self) -> &FormsBudget {
+        &self.0.forms
     }
 
     /// The newest stored response that a request selects, fresh or not.

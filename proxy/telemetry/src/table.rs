@@ -51,6 +51,8 @@ words! {
         CacheEvictions = "tidegate_cache_evictions_total", "Objects evicted for room.";
         CacheAdmissionsRefused = "tidegate_cache_admissions_refused_total", "Objects not stored because of size or admission policy.";
         CacheDiskErrors = "tidegate_cache_disk_errors_total", "Reads and writes of the disk tier that failed.";
+        CompressedObjects = "tidegate_edge_compressed_objects_total", "Stored responses coded once, to be sent often.";
+        CompressedStreams = "tidegate_edge_compressed_streams_total", "Responses coded on their way to the client.";
         Purges = "tidegate_cache_purges_total", "Purges applied.";
         UpstreamRequests = "tidegate_upstream_requests_total", "Requests sent upstream, retries included.";
         UpstreamConnections = "tidegate_upstream_connections_total", "Upstream connections opened.";

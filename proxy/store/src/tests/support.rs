@@ -25,6 +25,7 @@ pub(crate) fn config() -> Config {
         ram_bytes: 4096 * KIB,
         object_bytes_max: 256 * KIB,
         fills_bytes_max: 1024 * KIB,
+        forms_bytes_max: 1024 * KIB,
         window_bytes: 16 * KIB,
         hit_for_miss_ms: 1_000,
         seed: KeySeed::new([1; 16]),
