@@ -127,7 +127,7 @@ impl Run {
             at += fed.consumed;
             let Some(event) = fed.event else { return at };
             let action = note(&event, &mut self.seen);
-            act(&mut self.conn, action);
+            act(&mut self.conn, action, &mut self.out);
         }
     }
 }
@@ -166,7 +166,7 @@ fn note(event: &Event<'_>, seen: &mut Vec<String>) -> Action {
     }
 }
 
-fn act(conn: &mut Connection, action: Action) {
+fn act(conn: &mut Connection, action: Action, out: &mut Vec<u8>) {
     match action {
         Action::Nothing => {}
         Action::Release(stream, bytes) => conn.release(stream, bytes),
@@ -179,6 +179,9 @@ fn act(conn: &mut Connection, action: Action) {
                 conn.send_trailers(stream, &[&[0x00, 1, b'a', 1, b'b']]);
             }
             7 => {}
+            9 | 11 => {
+                conn.answer(stream, &[&[0x88]], &Bytes::from_static(&[7; 9000]), out);
+            }
             _ => {
                 conn.respond(stream, &[&[0x88]], false);
                 conn.send_data(stream, Bytes::from_static(&[7; 40_000]), true);

@@ -13,8 +13,6 @@ pub(super) struct Body {
     left: usize,
     padding: usize,
     end: bool,
-    /// Whether nobody wants the bytes.
-    discarded: bool,
 }
 
 pub(super) const fn bad_protocol<T>(detail: &'static str) -> Result<T, Fault> {
@@ -152,17 +150,19 @@ impl Connection {
         }
         self.release_connection((prefix + padding) as u32);
         let end = head.has(flag::END_STREAM);
-        let mut body = Body { id: head.stream, left, padding, end, discarded: false };
+        self.body = Some(Body { id: head.stream, left, padding, end });
         let length = HEAD_BYTES + prefix;
         match self.admit(head, left, end) {
             Ok(wanted) => {
-                body.discarded = !wanted;
-                self.body = Some(body);
-                Ok(self.begin_piece(body, length))
+                self.drop_empty_body();
+                let pending = (left == 0 && end && wanted).then_some(Pending::Data {
+                    id: head.stream,
+                    data: 0..0,
+                    end,
+                });
+                Ok(pending.map_or(Step::Done(length), |pending| Step::Event(length, pending)))
             }
             Err(Fault::Stream(id, code, detail)) => {
-                body.discarded = true;
-                self.body = Some(body);
                 let pending = self.fail_stream(id, code, detail)?;
                 self.drop_empty_body();
                 Ok(pending.map_or(Step::Done(length), |pending| Step::Event(length, pending)))
@@ -218,17 +218,6 @@ impl Connection {
         Ok(!answered)
     }
 
-    /// Padding of no bytes, data of no bytes: whatever makes a frame end with its head.
-    fn begin_piece(&mut self, body: Body, length: usize) -> Step {
-        let pending = (body.left == 0 && body.end && !body.discarded).then_some(Pending::Data {
-            id: body.id,
-            data: 0..0,
-            end: true,
-        });
-        self.drop_empty_body();
-        pending.map_or(Step::Done(length), |pending| Step::Event(length, pending))
-    }
-
     fn drop_empty_body(&mut self) {
         self.body = self.body.filter(|body| body.left + body.padding > 0);
     }
@@ -242,10 +231,10 @@ impl Connection {
         self.body = Some(body);
         self.drop_empty_body();
         let length = taken + skipped;
-        // The owner may have ended the stream since the frame began.
+        // It may never have been open, and the owner may have ended it since the frame began.
         let stream = self.streams.by_id(body.id).filter(|stream| !stream.answered);
         match stream {
-            Some(stream) if taken > 0 && !body.discarded => {
+            Some(stream) if taken > 0 => {
                 stream.unreleased += taken as u32;
                 let end = body.end && body.left == 0;
                 Step::Event(length, Pending::Data { id: body.id, data: 0..taken, end })

@@ -212,7 +212,7 @@ impl Client {
             at += fed.consumed;
             let Some(event) = fed.event else { break };
             let action = note(&event, &mut self.notes);
-            act(&mut self.conn, action);
+            act(&mut self.conn, action, &mut self.unread);
         }
         assert_eq!(at, input.len(), "whole frames leave nothing");
         self.notes.clear();

@@ -288,7 +288,7 @@ fn an_upload_that_nobody_wants_is_ended_after_the_response_8_1() {
 fn an_idle_connection_is_small() {
     let mut wire = Wire::open(&Settings::default());
     for stream in 0..50 {
-        wire.send(&frame(HEADERS, END_STREAM, 1 + 2 * stream, get(&[])[..9].to_vec()));
+        wire.send(&frame(HEADERS, END_STREAM, 1 + 2 * stream, &get(&[])[..9]));
         wire.send(&frame(CONTINUATION, END_HEADERS, 1 + 2 * stream, &get(&[])[9..]));
     }
     for stream in wire.requests.clone() {
@@ -391,4 +391,21 @@ fn what_is_done_to_streams_that_are_not_open_is_nothing() {
     wire.flush();
     assert_eq!(wire.frames.len(), before);
     assert!(wire.is_alive());
+}
+
+#[test]
+fn an_answer_fits_the_windows_to_the_byte() {
+    for (stream_window, connection_window) in [(100, 65_535), (70_000, 100)] {
+        for (length, direct) in [(100, true), (101, false)] {
+            let mut wire = Wire::open(&Settings::default());
+            wire.send(&settings(&[(4, stream_window)]));
+            wire.send(&cat(&[&request(1), &request(3), &window_update(1, 65_535)]));
+            let [first, second] = wire.requests[..] else { panic!("two requests") };
+            wire.conn.respond(first, &[OK], false);
+            wire.conn.send_data(first, body(65_535 - connection_window), true);
+            wire.flush();
+            let all = wire.conn.answer(second, &[OK], &body(length), &mut Vec::new());
+            assert_eq!(all, direct, "{length} into {stream_window} and {connection_window}");
+        }
+    }
 }
