@@ -265,7 +265,7 @@ pub(crate) fn explain(args: Args) -> Result<ExitCode> {
 
 // === calling ===
 
-fn client(args: &Args) -> Result<Client> {
+pub(crate) fn client(args: &Args) -> Result<Client> {
     let token = match std::env::var("TIDEGATE_TOKEN") {
         Ok(token) => token,
         Err(_) => {
@@ -280,7 +280,7 @@ fn client(args: &Args) -> Result<Client> {
     Ok(Client::new(args.get("server").unwrap_or_default(), &token)?)
 }
 
-fn call<T, F>(args: &Args, ask: impl FnOnce(Client) -> F) -> Result<T>
+pub(crate) fn call<T, F>(args: &Args, ask: impl FnOnce(Client) -> F) -> Result<T>
 where
     F: Future<Output = std::result::Result<T, ClientError>>,
 {
@@ -294,10 +294,21 @@ pub(crate) async fn fetch(url: &str) -> Result<(u16, Bytes)> {
 }
 
 async fn send(method: &str, url: &str, body: String) -> Result<(u16, Bytes)> {
+    let json = [("content-type".to_owned(), "application/json".to_owned())];
+    send_with(method, url, if body.is_empty() { &[] } else { &json }, body).await
+}
+
+/// One plain HTTP request.
+pub(crate) async fn send_with(
+    method: &str,
+    url: &str,
+    headers: &[(String, String)],
+    body: String,
+) -> Result<(u16, Bytes)> {
     let http = Http::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
     let mut request = hyper::Request::builder().method(method).uri(url);
-    if !body.is_empty() {
-        request = request.header("content-type", "application/json");
+    for (name, value) in headers {
+        request = request.header(name, value);
     }
     let answer = http.request(request.body(Full::from(body))?).await?;
     let status = answer.status().as_u16();
@@ -323,7 +334,7 @@ fn refused(args: &Args, error: &ClientError) -> Result<ExitCode> {
     Ok(ExitCode::FAILURE)
 }
 
-fn problem_lines(problems: &[Problem]) -> String {
+pub(crate) fn problem_lines(problems: &[Problem]) -> String {
     problems.iter().map(|problem| format!("  {problem}\n")).collect()
 }
 
@@ -371,7 +382,7 @@ fn node_table(nodes: &NodeList) -> String {
 }
 
 /// Columns as wide as their widest cell.
-fn table(head: &[&str], rows: Vec<Vec<String>>) -> String {
+pub(crate) fn table(head: &[&str], rows: Vec<Vec<String>>) -> String {
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());
         cells.chain([head[column].len()]).max().unwrap_or(0)
@@ -389,10 +400,10 @@ fn table(head: &[&str], rows: Vec<Vec<String>>) -> String {
 }
 
 /// An instant as an HTTP date.
-fn when(unix_us: u64) -> String {
+pub(crate) fn when(unix_us: u64) -> String {
     String::from_utf8_lossy(&tidegate_http::date::format(unix_us / 1_000_000)).into_owned()
 }
 
-fn print_json(value: &impl serde::Serialize) -> Result<ExitCode> {
+pub(crate) fn print_json(value: &impl serde::Serialize) -> Result<ExitCode> {
     Ok(say(&format!("{}\n", serde_json::to_string_pretty(value)?)))
 }

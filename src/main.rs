@@ -2,6 +2,7 @@
 
 mod admin;
 mod cli;
+mod plugin;
 mod programs;
 mod supervise;
 mod up;

@@ -1,9 +1,9 @@
 //! The three programs as processes: an edge, a control plane, origin services.
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, bail};
-use tidegate_control_server::{Server, ServerConfig};
+use tidegate_control_server::{PluginCheck, Server, ServerConfig};
 use tidegate_edge::{Edge, EdgeConfig, Source};
 use tidegate_origin_service::{Origin, OriginConfig};
 use tidegate_spec::{NodeConfig, Spec, units::parse_size};
@@ -36,6 +36,7 @@ pub(crate) fn control_plane(args: Args) -> Result<ExitCode> {
         let mut config = ServerConfig::new(listen, folder(&args));
         config.db = args.get("db").map(str::to_owned);
         config.token_file = args.get("token-file").map(PathBuf::from);
+        config.plugin_check = Some(PluginCheck(Arc::new(crate::plugin::check)));
         let handle = Server::start(config).await?;
         eprintln!("control plane listens on http://{}", handle.local_addr);
         until_stopped(&args).await?;

@@ -3,7 +3,7 @@
 use crate::{
     admin,
     cli::{Opt, Verb},
-    programs, up,
+    plugin, programs, up,
 };
 
 const fn opt(
@@ -28,6 +28,8 @@ const FLEET: &[Opt] = &[
     ),
     opt("json", "", "", "print JSON"),
 ];
+
+const CONFIG: &[Opt] = &[opt("config", "TEXT", "", "the plugin's configuration; @file reads it")];
 
 /// Every verb.
 pub(crate) const VERBS: &[Verb] = &[
@@ -197,6 +199,101 @@ pub(crate) const VERBS: &[Verb] = &[
             ],
         ],
         run: admin::purge,
+    },
+    Verb {
+        name: "plugin new",
+        arguments: "NAME [FOLDER]",
+        summary: "make a first rule: a folder with source, tests, cases and the SDK",
+        options: &[&[opt("sdk", "FOLDER", "", "use the SDK in this folder instead of a copy")]],
+        run: plugin::new,
+    },
+    Verb {
+        name: "plugin build",
+        arguments: "[FOLDER]",
+        summary: "build a rule's module to dist/",
+        options: &[],
+        run: plugin::build,
+    },
+    Verb {
+        name: "plugin test",
+        arguments: "[MODULE] [CASES]",
+        summary: "run a module's test cases in the very host of the edge",
+        options: &[&[opt("logs", "", "", "show what it logged also where the case passed")]],
+        run: plugin::test,
+    },
+    Verb {
+        name: "plugin bench",
+        arguments: "[MODULE]",
+        summary: "measure what a module costs a request",
+        options: &[CONFIG],
+        run: plugin::bench,
+    },
+    Verb {
+        name: "plugin inspect",
+        arguments: "[MODULE]",
+        summary: "what a module is: version, imports, what is missing, memory, hash",
+        options: &[&[opt("json", "", "", "print JSON")]],
+        run: plugin::inspect,
+    },
+    Verb {
+        name: "plugin replay",
+        arguments: "LOG",
+        summary: "take an access log through two versions of a module and show the differences",
+        options: &[&[
+            opt("old", "MODULE", "", "the version that runs"),
+            opt("new", "MODULE", "", "the version that is to run"),
+            opt("old-config", "TEXT", "", "configuration of the old one; @file reads it"),
+            opt("new-config", "TEXT", "", "configuration of the new one; the old one's by default"),
+            opt("show", "N", "20", "differences to print"),
+        ]],
+        run: plugin::replay,
+    },
+    Verb {
+        name: "plugin conformance",
+        arguments: "[MODULE...]",
+        summary: "bring modules into every situation; without one, run the host's own suite",
+        options: &[
+            CONFIG,
+            &[
+                opt("url", "URL", "", "put the suite's questions to a host that runs its module"),
+                opt("write-module", "FILE", "", "write the suite's module, for another host"),
+            ],
+        ],
+        run: plugin::conformance,
+    },
+    Verb {
+        name: "plugin sign",
+        arguments: "[MODULE]",
+        summary: "sign a module (Ed25519) and print what a spec says of it",
+        options: &[&[opt(
+            "key",
+            "FILE",
+            "plugin.key",
+            "the key, PKCS #8; made when it is missing",
+        )]],
+        run: plugin::sign,
+    },
+    Verb {
+        name: "plugin push",
+        arguments: "[MODULE]",
+        summary: "have the control plane check a module and enter it in the registry",
+        options: &[
+            FLEET,
+            &[
+                opt("name", "NAME", "", "its name; from Cargo.toml by default"),
+                opt("version", "VERSION", "", "its version; from Cargo.toml by default"),
+                opt("cases", "FILE", "", "its test cases; cases.toml where there is one"),
+                opt("key", "FILE", "", "sign it with this key"),
+            ],
+        ],
+        run: plugin::push,
+    },
+    Verb {
+        name: "plugin list",
+        arguments: "",
+        summary: "what is in the registry",
+        options: &[FLEET],
+        run: plugin::list,
     },
     Verb {
         name: "link create",

@@ -14,6 +14,7 @@ pub mod event;
 pub mod fault;
 pub mod node;
 pub mod paths;
+pub mod plugin;
 pub mod purge;
 pub mod role;
 pub mod rollout;
@@ -29,6 +30,7 @@ pub use admin::{
 pub use event::{Event, Heartbeat, SpecEvent, WatchQuery};
 pub use fault::Fault;
 pub use node::{Ack, Beat, Node, NodeKind, NodeList, Phase};
+pub use plugin::{PluginList, PluginNew, PluginVersion};
 pub use purge::{Purge, PurgeAck, PurgeEvent, PurgeReport, PurgeTarget};
 pub use role::{Permission, Role};
 pub use rollout::{Gates, Rollout, RolloutNew, RolloutState, Wave};

@@ -38,6 +38,8 @@ pub const NODE_HEARTBEAT: &str = "/v1/nodes/{node}/heartbeat";
 pub const NODE_PURGES: &str = "/v1/nodes/{node}/purges";
 /// Content by its hash: `PUT`, `GET`, `HEAD`.
 pub const BLOB: &str = "/v1/blobs/{sha256}";
+/// Versions of plugin modules: `GET`, `POST` of [`PluginNew`](crate::PluginNew).
+pub const PLUGINS: &str = "/v1/plugins";
 /// Appends operations to a table: `POST` of [`TableOps`](crate::TableOps).
 pub const TABLE_OPS: &str = "/v1/tables/{table}/ops";
 /// Replaces a table's base: `PUT` of [`TableBase`](crate::TableBase).

@@ -8,9 +8,10 @@ use http::{HeaderName, Method};
 use serde::Serialize;
 use serde_json::Value;
 use tidegate_control_api::{
-    Applied, AuditPage, BlobRef, Enrol, EnrolmentCreated, EnrolmentNew, NodeList, Purge,
-    PurgeReport, RevisionPage, Role, Rollout, RolloutNew, TableBase, TableHead, TableOp, TableOps,
-    TableSeq, Token, TokenCreated, TokenNew, Validation, paths,
+    Applied, AuditPage, BlobRef, Enrol, EnrolmentCreated, EnrolmentNew, NodeList, PluginList,
+    PluginNew, PluginVersion, Purge, PurgeReport, RevisionPage, Role, Rollout, RolloutNew,
+    TableBase, TableHead, TableOp, TableOps, TableSeq, Token, TokenCreated, TokenNew, Validation,
+    paths,
 };
 
 use crate::transport::{Transport, headers};
@@ -175,6 +176,17 @@ impl Client {
         let kind = headers(&[(CONTENT_TYPE, "application/octet-stream")]);
         self.transport.send(Method::PUT, &path, kind, bytes).await?;
         Ok(BlobRef { sha256, bytes: count })
+    }
+
+    /// Every version in the plugin registry.
+    pub async fn plugins(&self) -> Result<PluginList> {
+        self.get(paths::PLUGINS).await
+    }
+
+    /// Uploads a module and has it checked and entered in the registry.
+    pub async fn plugin_push(&self, module: Bytes, mut new: PluginNew) -> Result<PluginVersion> {
+        new.sha256 = self.blob_put(module).await?.sha256;
+        self.post(paths::PLUGINS, &new).await
     }
 
     /// Appends to a table; the sequence of the last operation, durable.

@@ -57,6 +57,8 @@ pub(crate) const ACCESS: &[(Method, &str, Option<Permission>)] = {
         (Method::GET, paths::BLOB, Some(P::BlobRead)),
         (Method::HEAD, paths::BLOB, Some(P::BlobRead)),
         (Method::PUT, paths::BLOB, Some(P::BlobWrite)),
+        (Method::GET, paths::PLUGINS, Some(P::SpecRead)),
+        (Method::POST, paths::PLUGINS, Some(P::SpecWrite)),
         (Method::GET, paths::TABLE, Some(P::Watch)),
         (Method::POST, paths::TABLE_OPS, Some(P::TableWrite)),
         (Method::PUT, paths::TABLE_BASE, Some(P::TableWrite)),

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tidegate_control_store::{AuditNew, Store};
 use tokio_util::sync::CancellationToken;
 
+use crate::config::PluginCheck;
 use crate::feed::Feed;
 use crate::metrics::Metrics;
 use crate::tokens::Tokens;
@@ -22,6 +23,7 @@ pub(crate) struct Parts {
     pub(crate) feed: Feed,
     pub(crate) metrics: Metrics,
     pub(crate) stop: CancellationToken,
+    pub(crate) plugin_check: Option<PluginCheck>,
     streams: Mutex<HashMap<String, u64>>,
     stream_ids: AtomicU64,
 }
@@ -35,13 +37,19 @@ impl Deref for App {
 }
 
 impl App {
-    pub(crate) fn new(store: Store, tokens: Tokens, metrics: Metrics) -> Self {
+    pub(crate) fn new(
+        store: Store,
+        tokens: Tokens,
+        metrics: Metrics,
+        plugin_check: Option<PluginCheck>,
+    ) -> Self {
         Self(Arc::new(Parts {
             feed: Feed::new(store.clone()),
             store,
             tokens,
             metrics,
             stop: CancellationToken::new(),
+            plugin_check,
             streams: Mutex::default(),
             stream_ids: AtomicU64::new(1),
         }))

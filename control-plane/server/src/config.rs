@@ -3,8 +3,9 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use tidegate_control_api::Role;
+use tidegate_control_api::{PluginNew, Role};
 
 /// Settings of a server.
 #[derive(Clone, Debug)]
@@ -25,7 +26,16 @@ pub struct ServerConfig {
     pub seal_file: Option<PathBuf>,
     /// More tokens that do not come from the database.
     pub tokens: Vec<StaticToken>,
+    /// Checks modules before they enter the registry; without it they enter unchecked.
+    pub plugin_check: Option<PluginCheck>,
 }
+
+/// Checks a module and its test cases: how many cases passed, or everything that is wrong.
+#[derive(Clone)]
+pub struct PluginCheck(pub Arc<PluginChecker>);
+
+/// What a [`PluginCheck`] runs; it may take seconds.
+pub type PluginChecker = dyn Fn(&[u8], &PluginNew) -> Result<u64, Vec<String>> + Send + Sync;
 
 /// A token from the settings.
 #[derive(Clone)]
@@ -48,12 +58,19 @@ impl ServerConfig {
             token_file: None,
             seal_file: None,
             tokens: Vec::new(),
+            plugin_check: None,
         }
     }
 
     pub(crate) fn db_address(&self) -> String {
         let file = || format!("sqlite:{}", self.data_dir.join("control.db").display());
         self.db.clone().unwrap_or_else(file)
+    }
+}
+
+impl fmt::Debug for PluginCheck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PluginCheck")
     }
 }
 

@@ -23,6 +23,7 @@ mod feed;
 mod metrics;
 mod nodes;
 mod page;
+mod plugins;
 mod purges;
 mod rollouts;
 mod routes;
@@ -34,6 +35,6 @@ mod tests;
 mod tokens;
 mod watch;
 
-pub use config::{ServerConfig, StaticToken};
+pub use config::{PluginCheck, PluginChecker, ServerConfig, StaticToken};
 pub use server::{Handle, Server, ServerError};
 pub use tokens::token_read;

@@ -11,7 +11,7 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::faults::Refusal;
-use crate::{access, admin, blobs, nodes, page, purges, specs, tables, watch};
+use crate::{access, admin, blobs, nodes, page, plugins, purges, specs, tables, watch};
 
 /// Bodies that are read whole: a spec with all its redirects.
 const BODY_BYTES_MAX: usize = 64 << 20;
@@ -39,6 +39,7 @@ pub(crate) fn router(app: &App) -> Router {
         .routes(routes!(nodes::ack))
         .routes(routes!(nodes::heartbeat))
         .routes(routes!(nodes::purged))
+        .routes(routes!(plugins::list, plugins::push))
         .routes(routes!(tables::append))
         .routes(routes!(tables::base))
         .routes(routes!(tables::head))

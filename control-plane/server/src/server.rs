@@ -69,7 +69,7 @@ impl Server {
         let blobs = config.data_dir.join("blobs");
         let store = Store::open(&config.db_address(), &blobs, seal).await?;
         let tokens = Tokens::open(&config, store.clone()).map_err(ServerError::Tokens)?;
-        let app = App::new(store, tokens, Metrics::new()?);
+        let app = App::new(store, tokens, Metrics::new()?, config.plugin_check.clone());
         app.feed.prime().await?;
         let listen = |source| ServerError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;

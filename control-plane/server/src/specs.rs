@@ -17,7 +17,7 @@ use crate::access::Caller;
 use crate::app::App;
 use crate::diff::diff;
 use crate::faults::Refusal;
-use crate::rollouts;
+use crate::{plugins, rollouts};
 
 const PAGE: u32 = 50;
 const MESSAGE_HEADER: &str = "x-tidegate-message";
@@ -182,6 +182,7 @@ async fn checked(app: &App, text: &str) -> Result<Spec, Refusal> {
     let document = Document::parse(text).map_err(Refusal::invalid)?;
     let mut spec = document.spec().clone();
     let mut found = app.store.secrets_restored(&mut spec).await?;
+    found.extend(plugins::resolve(app, &mut spec).await?);
     let filled = app.store.spec_filled(&spec).await?;
     found.extend(compiled(app, &filled, 0));
     let problems = document.join(found);
@@ -204,7 +205,8 @@ fn compiled(app: &App, filled: &Spec, revision: u64) -> Vec<Problem> {
                 let message = "no module with this hash was uploaded";
                 problems.push(Problem::new(path("sha256"), message).hint(hint));
             }
-            PluginModule::Sha256(_) => {}
+            // What is unknown to the registry is told where it is resolved.
+            PluginModule::Sha256(_) | PluginModule::Registry(_) => {}
         }
     }
     problems

@@ -17,6 +17,7 @@ mod blob;
 mod counter;
 mod error;
 mod node;
+mod plugin;
 mod purge;
 mod revision;
 mod rollout;
@@ -49,8 +50,10 @@ pub use token::Enrolment;
 /// What a call gives.
 pub type Result<T> = std::result::Result<T, StoreError>;
 
-static MIGRATIONS: &[Migration] =
-    &[Migration::new("001_init", include_str!("../migrations/001_init.sql"))];
+static MIGRATIONS: &[Migration] = &[
+    Migration::new("001_init", include_str!("../migrations/001_init.sql")),
+    Migration::new("002_plugins", include_str!("../migrations/002_plugins.sql")),
+];
 
 /// How the control plane's database is opened.
 pub static OPTIONS: Options = Options::new("control", MIGRATIONS);
@@ -60,6 +63,7 @@ pub static STATEMENTS: &[&[&Statement]] = &[
     audit::STATEMENTS,
     counter::STATEMENTS,
     node::STATEMENTS,
+    plugin::STATEMENTS,
     purge::STATEMENTS,
     revision::STATEMENTS,
     rollout::STATEMENTS,

@@ -16,6 +16,7 @@
 //! | `log` | counts the responses by class in the metrics `probe_2xx` and so on |
 
 #![cfg(target_arch = "wasm32")]
+#![allow(missing_docs, reason = "the entry function comes from a macro")]
 
 use std::rc::Rc;
 
@@ -66,7 +67,7 @@ impl RootContext for Root {
 struct Stream {
     words: Rc<Vec<String>>,
     classes: [u32; 6],
-    path: Option<String>,
+    path: Option<Vec<u8>>,
 }
 
 impl Stream {
@@ -79,7 +80,7 @@ impl Context for Stream {}
 
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
-        self.path = self.get_http_request_header(":path");
+        self.path = self.get_http_request_header_bytes(":path");
         let holds = self.has("hold") && !end_of_stream || self.has("stuck");
         if holds { Action::Pause } else { Action::Continue }
     }
@@ -110,7 +111,7 @@ impl HttpContext for Stream {
 
     fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
         if self.has("head") {
-            self.set_http_response_header("x-seen", self.path.as_deref());
+            self.set_http_response_header_bytes("x-seen", self.path.as_deref());
         }
         if self.has("rhold") && !end_of_stream { Action::Pause } else { Action::Continue }
     }

@@ -3,14 +3,17 @@
 use std::{collections::HashMap, path::Path, sync::Arc};
 
 use arc_swap::ArcSwapOption;
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use tidegate_route::{Match, RouteId};
 use tidegate_snapshot::{
     LinkDomainIndex, Material, Problem, Snapshot, UpstreamIndex, compile, compile_with,
 };
 use tidegate_spec::{OnFailure, PluginModule, Spec, upstream as spec};
 use tidegate_upstream::{Group, GroupConfig, config};
-use tidegate_wasm::{Chain, LimitsConfig, Plugin, PluginConfig};
+use tidegate_wasm::{Chain, LimitsConfig, Plugin, PluginConfig, Signature};
 
 use crate::{
     limit::Overlay,
@@ -163,12 +166,17 @@ fn plugin_config(
             Some(bytes) => (Arc::clone(bytes), Some(hash.clone())),
             None => return Err(format!("the module with sha256 {hash} is not on this node")),
         },
+        PluginModule::Registry(entry) => {
+            return Err(format!("{entry} is known to a control plane only: name a file"));
+        }
     };
     let mut config = PluginConfig::new(spec.name.as_str(), module);
     config.sha256 = sha256;
     config.root_id.clone_from(&spec.root_id);
     config.vm_id.clone_from(&spec.vm_id);
     config.configuration = plugin.configuration.to_vec();
+    config.vm_configuration = plugin.vm_configuration.to_vec();
+    config.signature = signature(spec)?;
     config.on_failure = match spec.on_failure {
         OnFailure::Open => tidegate_wasm::OnFailure::Open,
         OnFailure::Closed => tidegate_wasm::OnFailure::Closed,
@@ -183,6 +191,19 @@ fn plugin_config(
         ..LimitsConfig::default()
     };
     Ok(config)
+}
+
+/// The signature that the module must bear, where the spec names a key.
+fn signature(spec: &tidegate_spec::Plugin) -> Result<Option<Signature>, String> {
+    let Some(key) = &spec.public_key else { return Ok(None) };
+    let bytes = |what: &str, text: &str| {
+        STANDARD.decode(text).map_err(|error| format!("{what} is not base64: {error}"))
+    };
+    let signature = Signature {
+        public_key: bytes("public_key", key)?,
+        signature: bytes("signature", &spec.signature)?,
+    };
+    Ok(Some(signature))
 }
 
 fn group_config(upstream: &spec::Upstream) -> Result<GroupConfig, Problem> {

@@ -209,7 +209,7 @@ impl Handler for ControlPlane {
             ("errors_total", Phase::Fault.value() as f64),
             ("hits_total", Phase::Hit.value() as f64),
             ("misses_total", Phase::Miss.value() as f64),
-            ("plugin_traps_total", Counter::PluginFailures.value() as f64),
+            ("plugin_traps_total", self.edge.node.plugins.failures() as f64),
             ("cache_bytes", self.edge.node.store.stats().bytes as f64),
         ];
         figures.map(|(name, value)| (name.to_owned(), value)).into()

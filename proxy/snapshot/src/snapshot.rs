@@ -167,8 +167,10 @@ pub struct Respond {
 pub struct Plugin {
     /// As written, every number checked.
     pub spec: tidegate_spec::Plugin,
-    /// Its configuration as the plugin reads it: JSON, or nothing.
+    /// Its configuration as the plugin reads it: a text, JSON, or nothing.
     pub configuration: Bytes,
+    /// What its instances read when they start, likewise.
+    pub vm_configuration: Bytes,
 }
 
 /// A domain of short links.

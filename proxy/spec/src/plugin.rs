@@ -14,8 +14,14 @@ resource! {
         pub name: String,
         /// The module.
         pub module: PluginModule,
-        /// Handed to the plugin as JSON.
+        /// Handed to the plugin: a text as it is, anything else as JSON.
         pub config: Json,
+        /// Handed to the plugin when its instances start, in the same way.
+        pub vm_config: Json,
+        /// Ed25519 signature of the module, base64; checked when `public_key` is given.
+        pub signature: String = String::new(),
+        /// The key that must have signed the module, base64 of its 32 bytes.
+        pub public_key: Option<String>,
         /// Which of the module's root contexts is meant.
         pub root_id: String = String::new(),
         /// What happens to a request when the plugin fails on it.
@@ -40,6 +46,9 @@ choice! {
         File(String) = "file",
         /// SHA-256 of the module in hex: what an applied spec holds.
         Sha256(String) = "sha256",
+        /// `name@version` as it was pushed with `tidegate plugin push`; the control plane puts its hash
+        /// in this place.
+        Registry(String) = "registry",
     }
 }
 

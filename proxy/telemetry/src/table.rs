@@ -72,7 +72,6 @@ words! {
         LinkFiltered = "tidegate_link_filtered_total", "Short links refused by the filter without asking the service.";
         PluginCalls = "tidegate_plugin_calls_total", "Callbacks made into plugins.";
         PluginAnswers = "tidegate_plugin_answers_total", "Requests answered by a plugin.";
-        PluginFailures = "tidegate_plugin_failures_total", "Plugin callbacks that trapped or ran out of budget.";
         ConfigApplied = "tidegate_config_applied_total", "Configurations put in force.";
         ConfigRejected = "tidegate_config_rejected_total", "Configurations refused.";
         ConfigReverted = "tidegate_config_reverted_total", "Configurations taken back after they were put in force.";

@@ -122,6 +122,8 @@ pub struct PluginConfig {
     pub module: Arc<[u8]>,
     /// SHA-256 of `module` in lower-case hex; another module is refused. `None` accepts any.
     pub sha256: Option<String>,
+    /// What must have signed `module`; `None` asks for no signature.
+    pub signature: Option<Signature>,
     /// Property `plugin_root_id`; chooses among the plugins of a module that registers several.
     pub root_id: String,
     /// Plugins of one `vm_id` share data and queues; `None` shares with none but its own instances.
@@ -140,6 +142,25 @@ pub struct PluginConfig {
     pub upstreams: Option<Vec<String>>,
 }
 
+/// A signature and the key that it must be of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signature {
+    /// Ed25519 key, 32 bytes (RFC 8032).
+    pub public_key: Vec<u8>,
+    /// Signature of the module's bytes, 64 bytes.
+    pub signature: Vec<u8>,
+}
+
+impl Signature {
+    /// Whether the signature is of these bytes and this key.
+    #[must_use]
+    pub fn covers(&self, module: &[u8]) -> bool {
+        let key =
+            ring::signature::UnparsedPublicKey::new(&ring::signature::ED25519, &self.public_key);
+        key.verify(module, &self.signature).is_ok()
+    }
+}
+
 impl PluginConfig {
     /// A plugin with default limits, no configuration, failing open.
     pub fn new(name: impl Into<String>, module: impl Into<Arc<[u8]>>) -> Self {
@@ -147,6 +168,7 @@ impl PluginConfig {
             name: name.into(),
             module: module.into(),
             sha256: None,
+            signature: None,
             root_id: String::new(),
             vm_id: None,
             configuration: Vec::new(),

@@ -34,6 +34,12 @@ pub enum LoadError {
         /// What was asked for.
         pinned: String,
     },
+    /// The signature is not of this module and key.
+    #[error("plugin {plugin}: the signature is not the public_key's over this module")]
+    Signature {
+        /// Name of the plugin.
+        plugin: String,
+    },
     /// Not a module that the engine accepts.
     #[error("plugin {plugin}: the module does not compile: {reason}")]
     Compile {

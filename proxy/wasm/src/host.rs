@@ -131,6 +131,13 @@ impl Host {
         samples
     }
 
+    /// Callbacks of all plugins that trapped, ran out of time or out of memory.
+    #[must_use]
+    pub fn failures(&self) -> u64 {
+        let records = self.common.records.lock().unwrap_or_else(PoisonError::into_inner);
+        records.values().map(|record| record.tallies.failures()).sum()
+    }
+
     /// Every plugin that lives, those that drain among them.
     #[must_use]
     pub fn plugins(&self) -> Vec<PluginStatus> {
@@ -246,6 +253,13 @@ fn digest(config: &PluginConfig) -> Result<String, LoadError> {
     match &config.sha256 {
         Some(pinned) if !pinned.eq_ignore_ascii_case(&actual) => {
             Err(LoadError::Digest { plugin: config.name.clone(), actual, pinned: pinned.clone() })
+        }
+        _ if config
+            .signature
+            .as_ref()
+            .is_some_and(|signature| !signature.covers(&config.module)) =>
+        {
+            Err(LoadError::Signature { plugin: config.name.clone() })
         }
         _ => Ok(actual),
     }

@@ -47,7 +47,9 @@ mod verdict;
 pub mod workbench;
 
 pub use chain::{Chain, RequestContext};
-pub use config::{Clock, HostConfig, LimitsConfig, LogLevel, LogSink, OnFailure, PluginConfig};
+pub use config::{
+    Clock, HostConfig, LimitsConfig, LogLevel, LogSink, OnFailure, PluginConfig, Signature,
+};
 pub use dispatch::{CallError, CallFuture, Dispatcher, HttpAnswer, HttpCall, NoCalls};
 pub use error::{HostError, LoadError};
 pub use exchange::{Buffer, Exchange, Map, Value};

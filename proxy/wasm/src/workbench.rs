@@ -8,13 +8,19 @@ use std::time::Instant;
 use crate::{Chain, Host, HostConfig, HostError, LoadError, PluginConfig, Verdict};
 
 mod cases;
+mod conform;
 mod fake;
 mod inspect;
+mod replay;
 mod run;
+mod suite;
 mod template;
 
+pub use conform::{Conformance, Situation, conform};
 pub use inspect::{Inspection, inspect};
+pub use replay::{Difference, Replay, Version, replay};
 pub use run::{CaseReport, Report, run_cases};
+pub use suite::{Question, abi_module, abi_questions, abi_suite};
 pub use template::template;
 
 pub(crate) use fake::FakeExchange;

@@ -1,6 +1,9 @@
 //! The workbench over modules in WAT and over the rules that ship.
 
-use tidegate_wasm::workbench::{Report, WorkbenchError, bench, inspect, run_cases, template};
+use tidegate_wasm::workbench::{
+    Report, Version, WorkbenchError, abi_questions, abi_suite, bench, conform, inspect, replay,
+    run_cases, template,
+};
 
 use crate::{rules::rule, world::module};
 
@@ -104,4 +107,55 @@ fn a_new_rule_has_its_name_everywhere() {
     for name in ["", "My", "a b", "../x", "1st"] {
         assert!(template(name, "").is_err(), "{name}");
     }
+}
+
+#[test]
+fn the_suite_of_the_abi_holds() {
+    let report = abi_suite().unwrap();
+    assert!(report.passed(), "{:#?}", problems(&report));
+    assert!(report.cases.len() >= 20);
+    assert_eq!(abi_questions().unwrap().len(), report.cases.len());
+}
+
+#[test]
+fn every_rule_gets_on_with_the_host() {
+    for name in ["bad_bot", "honeypot", "shortlink_spam", "waf_lite"] {
+        let found = conform(&rule(name), b"").unwrap();
+        assert!(found.is_sound(), "{name}: {found:#?}");
+    }
+    let refused = conform(&rule("header_check"), b"").unwrap();
+    assert!(refused.refused.unwrap().contains("missing field"));
+}
+
+#[test]
+fn a_module_that_traps_somewhere_is_told_where() {
+    let wat = module(
+        "",
+        "(func (export \"proxy_on_response_headers\") (param i32 i32 i32) (result i32) unreachable)",
+    );
+    let found = conform(&wat::parse_str(wat).unwrap(), b"").unwrap();
+    let failed = found.situations.iter().filter(|one| one.problem.is_some()).count();
+    assert!(!found.is_sound() && failed >= 8 && failed < found.situations.len(), "{found:#?}");
+}
+
+#[test]
+fn two_versions_differ_where_they_decide_differently() {
+    let line = |agent: &str, path: &str| {
+        format!(
+            r#"{{"time_us":1800000000000000,"status":200,"method":"GET","scheme":"http","host":"a","path":"{path}","client":"192.0.2.7","user_agent":"{agent}"}}"#
+        )
+    };
+    let log = [line("Mozilla/5.0", "/"), "no request".into(), line("BadBot/1", "/x")].join("\n");
+    let module = rule("bad_bot");
+    let version = |json: &'static str| Version { module: &module, configuration: json.as_bytes() };
+    let old = version(r#"{"user_agents": ["*other*"]}"#);
+    let new = version(r#"{"user_agents": ["*badbot*"]}"#);
+    let report = replay(old, new, log.as_bytes()).unwrap();
+    assert_eq!((report.requests, report.unreadable, report.different), (2, 1, 1), "{report:?}");
+    assert_eq!((report.answered, report.failures), ([0, 1], [0, 0]));
+    let difference = &report.differences[0];
+    assert_eq!((difference.line, difference.request.as_str()), (3, "GET a/x"));
+    assert_eq!(difference.old, "passes");
+    assert!(difference.new.starts_with("answers 403"), "{difference:?}");
+    assert_eq!(replay(new, new, log.as_bytes()).unwrap().different, 0);
 }
