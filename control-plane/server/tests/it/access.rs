@@ -58,6 +58,8 @@ const DOORS: &[(&str, &str, Permission)] = {
         ("POST", "/v1/nodes/x/purges", P::Report),
         ("GET", "/v1/blobs/ab", P::BlobRead),
         ("PUT", "/v1/blobs/ab", P::BlobWrite),
+        ("GET", "/v1/plugins", P::SpecRead),
+        ("POST", "/v1/plugins", P::SpecWrite),
         ("GET", "/v1/tables/t", P::Watch),
         ("POST", "/v1/tables/t/ops", P::TableWrite),
         ("PUT", "/v1/tables/t/base", P::TableWrite),

@@ -3,6 +3,7 @@
 
 mod access;
 mod blobs;
+mod plugins;
 mod purges;
 mod replicas;
 mod rollouts;

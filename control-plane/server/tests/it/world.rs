@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use tidegate_control_client::api::{Node, Problem, PurgeEvent, Role};
+use tidegate_control_client::api::{Node, PluginNew, Problem, PurgeEvent, Role};
 use tidegate_control_client::{
     Apply, Client, Handler, SpecUpdate, Subscriber, SubscriberConfig, Subscription, TableUpdate,
 };
-use tidegate_control_server::{Handle, Server, ServerConfig, token_read};
+use tidegate_control_server::{Handle, PluginCheck, Server, ServerConfig, token_read};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -85,7 +85,17 @@ impl World {
 }
 
 async fn serve(folder: &Path, listen: SocketAddr) -> Handle {
-    Server::start(ServerConfig::new(listen, folder)).await.unwrap()
+    let mut config = ServerConfig::new(listen, folder);
+    config.plugin_check = Some(PluginCheck(Arc::new(check)));
+    Server::start(config).await.unwrap()
+}
+
+/// Modules that say they are bad are; of others every word of the cases passes.
+fn check(module: &[u8], new: &PluginNew) -> Result<u64, Vec<String>> {
+    match String::from_utf8_lossy(module).contains("bad") {
+        true => Err(vec!["it is bad".to_owned()]),
+        false => Ok(new.cases.split_whitespace().count() as u64),
+    }
 }
 
 /// Asks again and again until there is an answer.
