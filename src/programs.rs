@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use tidegate_control_server::{PluginCheck, Server, ServerConfig};
 use tidegate_edge::{Edge, EdgeConfig, Source};
 use tidegate_origin_service::{Origin, OriginConfig};
-use tidegate_spec::{NodeConfig, Spec, units::parse_size};
+use tidegate_spec::{Listener, NodeConfig, Spec, units::parse_size};
 use tidegate_telemetry::{AccessSettings, AccessTarget};
 use tokio::{runtime::Runtime, signal::unix};
 
@@ -17,8 +17,8 @@ pub(crate) fn edge(args: Args) -> Result<ExitCode> {
     log();
     let config = edge_config(&args)?;
     let handle = Edge::start(config)?;
-    for address in handle.addresses() {
-        eprintln!("edge listens on http://{address}");
+    for (bound, tls) in handle.bound() {
+        eprintln!("edge listens on {}://{bound}", if tls { "https" } else { "http" });
     }
     if let Some(admin) = handle.admin() {
         eprintln!("admin pages on http://{admin}");
@@ -85,13 +85,9 @@ fn edge_config(args: &Args) -> Result<EdgeConfig> {
     config.labels = node.labels;
     config.listen = match args.given("listen") {
         Some(_) => {
-            args.all("listen").iter().map(|a| address("--listen", a)).collect::<Result<_>>()?
+            args.all("listen").iter().map(|address| listener(address)).collect()
         }
-        None => node
-            .listeners
-            .iter()
-            .map(|l| address("listeners", &l.address))
-            .collect::<Result<_>>()?,
+        None => node.listeners,
     };
     let admin = args.given("admin").unwrap_or(&node.admin);
     config.admin =
@@ -160,6 +156,14 @@ fn access_log(target: &str) -> Option<AccessSettings> {
         path => AccessTarget::File(path.into()),
     };
     Some(AccessSettings { target, ..AccessSettings::default() })
+}
+
+/// `ADDRESS:PORT` or `unix:/path`, behind `tls:` with TLS.
+fn listener(text: &str) -> Listener {
+    match text.strip_prefix("tls:") {
+        Some(address) => Listener { tls: true, ..Listener::plain(address) },
+        None => Listener::plain(text),
+    }
 }
 
 fn address(name: &str, text: &str) -> Result<SocketAddr> {

@@ -16,6 +16,7 @@ const LAYERS: &[&[&str]] = &[
         "proxy/store",
         "proxy/upstream",
         "proxy/wasm",
+        "proxy/tls",
         "control-plane/store",
         "control-plane/client",
         "origin/links",
@@ -36,6 +37,7 @@ const IMPURE_DEPENDENCIES: &[&str] = &["tokio", "hyper", "pingora-core", "rusqli
 /// Heavy things live in exactly one crate each.
 const QUARANTINE: &[(&str, &[&str])] = &[
     ("wasmtime", &["proxy/wasm"]),
+    ("rustls", &["proxy/tls"]),
     ("rusqlite", &["control-plane/sql"]),
     ("tokio-postgres", &["control-plane/sql"]),
     ("pingora-proxy", &["proxy/upstream"]),

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
-use tidegate_spec::{ForwardedBy, Network, NodeLimits, Spec};
+use tidegate_spec::{ForwardedBy, Listener, Network, NodeLimits, Spec};
 use tidegate_telemetry::AccessSettings;
 
 use crate::clock::Clock;
@@ -15,7 +15,7 @@ pub struct EdgeConfig {
     /// Labels that rollouts select by.
     pub labels: BTreeMap<String, String>,
     /// Where it listens; port 0 picks a free one.
-    pub listen: Vec<SocketAddr>,
+    pub listen: Vec<Listener>,
     /// Where `/metrics` and the other admin pages are; none when absent.
     pub admin: Option<SocketAddr>,
     /// Worker threads.
@@ -76,7 +76,7 @@ impl EdgeConfig {
         Self {
             name: "edge".to_owned(),
             labels: BTreeMap::new(),
-            listen: vec![([127, 0, 0, 1], 0).into()],
+            listen: vec![Listener::plain("127.0.0.1:0")],
             admin: None,
             threads: 1,
             data: data.into(),

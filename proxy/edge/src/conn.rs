@@ -211,7 +211,7 @@ impl Conn {
         let now = edge.node.clock.now();
         crate::date::set(now.unix_s());
         self.closing |= *shutdown.borrow();
-        if self.fresh {
+        if self.fresh && self.facts.http2 {
             let preface = &PREFACE[..PREFACE.len().min(input.len())];
             if !input.starts_with(preface) {
                 self.fresh = false;

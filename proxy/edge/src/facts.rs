@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use tidegate_http::Scheme;
+use tidegate_tls::TlsFacts;
 
 /// What is known of a connection before its first request.
 #[derive(Clone, Debug)]
@@ -15,19 +16,22 @@ pub(crate) struct ConnectionFacts {
     /// Whether requests came under `https`.
     pub(crate) scheme: Scheme,
     /// What the TLS handshake agreed on; none on a plain connection.
-    #[expect(dead_code, reason = "set by TLS listeners, which are to come")]
-    pub(crate) tls: Option<Arc<TlsFacts>>,
+    pub(crate) tls: Option<Box<TlsFacts>>,
+    /// Whether HTTP/2 is spoken here.
+    pub(crate) http2: bool,
 }
-
-/// What a TLS handshake agreed on.
-#[derive(Debug)]
-pub(crate) struct TlsFacts {}
 
 // === impl ConnectionFacts ===
 
 impl ConnectionFacts {
     /// The facts of a connection without TLS.
-    pub(crate) fn plain(client: SocketAddr, local: SocketAddr) -> Arc<Self> {
-        Arc::new(Self { client, local, scheme: Scheme::Http, tls: None })
+    pub(crate) fn plain(client: SocketAddr, local: SocketAddr, http2: bool) -> Arc<Self> {
+        Arc::new(Self { client, local, scheme: Scheme::Http, tls: None, http2 })
+    }
+
+    /// The facts of a connection inside TLS.
+    pub(crate) fn secure(client: SocketAddr, local: SocketAddr, tls: TlsFacts) -> Arc<Self> {
+        let http2 = tls.protocol == tidegate_tls::Protocol::Http2;
+        Arc::new(Self { client, local, scheme: Scheme::Https, tls: Some(Box::new(tls)), http2 })
     }
 }

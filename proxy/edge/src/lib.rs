@@ -15,6 +15,8 @@ mod action;
 mod admin;
 mod admit;
 mod answer;
+mod caps;
+mod certificates;
 mod clock;
 mod collect;
 mod compress;
@@ -42,6 +44,7 @@ mod node;
 mod out;
 mod outbound;
 mod pace;
+mod peer;
 mod proof;
 mod record;
 mod redirect;
@@ -51,16 +54,17 @@ mod route;
 mod running;
 mod single_flight;
 mod slow;
+mod socket;
 mod source;
 mod start;
-mod tcp;
 mod variables;
 mod verify;
 mod view;
+mod welcome;
 
 use std::sync::{
     Arc, OnceLock,
-    atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+    atomic::{AtomicBool, Ordering::Relaxed},
 };
 
 use async_trait::async_trait;
@@ -73,6 +77,7 @@ use tidegate_control_client::Subscription;
 
 pub use clock::{Clock, Now};
 pub use config::{EdgeConfig, Source};
+pub use listen::Bound;
 pub use running::Modules;
 pub use start::{Handle, StartError};
 
@@ -86,8 +91,7 @@ const UNKNOWN_ADDRESS: std::net::SocketAddr =
 pub struct Edge {
     pub(crate) node: node::Node,
     draining: AtomicBool,
-    /// Client connections open on this node.
-    open: AtomicUsize,
+    pub(crate) caps: Arc<caps::Caps>,
     drain: std::time::Duration,
     subscription: OnceLock<Subscription>,
     /// Calls to the control plane, where there is one.
@@ -125,7 +129,7 @@ impl ServerApp for Edge {
         };
         let client = address(digest.as_deref().and_then(|digest| digest.peer_addr()));
         let local = address(digest.as_deref().and_then(|digest| digest.local_addr()));
-        conn::run(self, session, ConnectionFacts::plain(client, local), shutdown).await;
+        conn::run(self, session, ConnectionFacts::plain(client, local, true), shutdown).await;
         None
     }
 }

@@ -12,6 +12,7 @@ use tidegate_route::links;
 use tidegate_spec::NodeLimits;
 use tidegate_store::Store;
 use tidegate_telemetry::{AccessLog, AccessRecord, Phase, Reason};
+use tidegate_tls::Tls;
 use tidegate_upstream::Upstreams;
 
 use crate::{
@@ -39,6 +40,7 @@ pub(crate) struct Node {
     pub(crate) http2: tidegate_http2::Settings,
     /// The configuration in force. Requests pin it; a change swaps it.
     pub(crate) running: ArcSwap<Running>,
+    pub(crate) tls: Tls,
     pub(crate) store: Store,
     pub(crate) limit_table: Arc<LimitTable>,
     /// What was pushed about limits.

@@ -104,7 +104,11 @@ impl Out {
             }
         }
         self.clear();
-        Ok(None)
+        // Inside TLS, what was taken may still wait for the socket.
+        match Pin::new(stream).poll_flush(cx) {
+            Poll::Ready(flushed) => flushed.map(|()| None),
+            Poll::Pending => Ok(Some(Backlog::default())),
+        }
     }
 
     /// Everything from `sent` on (a position in `bytes`; only 0 when there are splices).
@@ -149,7 +153,7 @@ impl Backlog {
             let sent = pace.wait(poll_fn(|cx| self.poll_send_some(stream, cx))).await?;
             pace.moved(sent);
         }
-        Ok(())
+        pace.wait(poll_fn(|cx| Pin::new(&mut *stream).poll_flush(cx))).await
     }
 
     /// Sends until the socket takes no more or nothing is left; safe to drop and poll again.
@@ -161,7 +165,7 @@ impl Backlog {
         while !self.0.is_empty() {
             ready!(self.poll_send_some(stream, cx))?;
         }
-        Poll::Ready(Ok(()))
+        Pin::new(stream).poll_flush(cx)
     }
 
     fn poll_send_some(

@@ -15,6 +15,7 @@ use tidegate_upstream::Outbound;
 use crate::{
     identity::Chain,
     node::CACHE_NAME,
+    peer,
     request::{Admitted, Received},
     variables::Variables,
     view::ReadBody,
@@ -66,6 +67,7 @@ pub(crate) fn build(admitted: &Admitted<'_>, purpose: Purpose) -> Option<Outboun
     }
     take_token_off(&mut fields, admitted);
     introduce(&mut fields, admitted);
+    vouch(&mut fields, admitted, purpose);
     if let Some(policy) = &admitted.route().headers {
         policy.request.apply(&mut fields, &Variables::of(received, admitted.found()));
     }
@@ -168,6 +170,10 @@ fn strip_cookies(fields: &mut FieldList, names: &[impl AsRef<str>]) {
     lines.iter().for_each(|line| fields.push("cookie", line));
 }
 
+/// What says who a client is by its certificate (RFC 9440): only an edge may.
+const CLIENT_CERTIFICATE_FIELDS: [&str; 3] =
+    ["client-cert", "client-cert-chain", "x-client-subject"];
+
 /// Says who asks, on what believed proxies said and anew (RFC 7239), by way of what (RFC 9110
 /// section 7.6.3, RFC 8586), and as a part of which trace.
 fn introduce(fields: &mut FieldList, admitted: &Admitted<'_>) {
@@ -190,6 +196,20 @@ fn introduce(fields: &mut FieldList, admitted: &Admitted<'_>) {
     }
     fields.set("Traceparent", cx.trace.parent.text());
     fields.set("X-Request-Id", cx.trace.id());
+}
+
+/// Says who the client is, when its certificate was verified. Not in a fetch for the cache: what
+/// it gets is for everybody.
+fn vouch(fields: &mut FieldList, admitted: &Admitted<'_>, purpose: Purpose) {
+    for name in CLIENT_CERTIFICATE_FIELDS {
+        fields.remove(name);
+    }
+    let received = admitted.received();
+    let peer = peer::of_site(received.cx, received.head.host());
+    if let Some(peer) = peer.filter(|_| purpose == Purpose::Pass) {
+        fields.set("Client-Cert", &*peer.certificate);
+        fields.set("X-Client-Subject", &*peer.subject);
+    }
 }
 
 fn forwarded(chain: &Chain, scheme: Scheme, host: &str) -> String {

@@ -40,7 +40,7 @@ use crate::{
     lookup::Found,
     node::{Batch, Node},
     out::Out,
-    redirect, route,
+    peer, redirect, route,
     running::Running,
     verify,
     view::{Edits, Surroundings},
@@ -190,6 +190,7 @@ pub(crate) fn begin(cx: Context<'_>, turn: &mut Turn<'_>, head: &Head<'_>) -> Pr
 
 /// The steps in order.
 fn walk<'r>(received: Received<'r>) -> Result<Found<'r>, Stop<'r>> {
+    let received = peer::check(received)?;
     let received = redirect::check(received)?;
     let routed = route::find(received)?;
     let verified = verify::check(routed)?;

@@ -16,6 +16,7 @@ use tidegate_upstream::{Group, GroupConfig, config};
 use tidegate_wasm::{Chain, LimitsConfig, Plugin, PluginConfig, Signature};
 
 use crate::{
+    certificates::{self, CertificateFiles},
     limit::Overlay,
     node::{LinkTable, Node},
 };
@@ -28,6 +29,11 @@ pub(crate) struct Running {
     chains: Vec<Chain>,
     /// What was pushed about its limits.
     pub(crate) overlay: ArcSwapOption<Overlay>,
+    /// Whether any site wants to know its clients by their certificates.
+    pub(crate) asks_clients: bool,
+    pub(crate) certificate_files: CertificateFiles,
+    /// What TLS clients are shown once this is in force.
+    pub(crate) tls: Option<Arc<tidegate_tls::Prepared>>,
 }
 
 /// Where plugin modules come from: bytes by the SHA-256 in hex of their content.
@@ -46,8 +52,14 @@ impl Running {
         base: &Path,
         modules: &Modules,
     ) -> Result<Self, Vec<Problem>> {
+        let certificate_files = CertificateFiles::of(spec, base);
         let material = material(spec, base)?;
         let snapshot = compile_with(spec, revision, &material)?;
+        let tls = node
+            .tls
+            .prepare(&snapshot)
+            .map_err(|error| vec![Problem::new("certificates", error.to_string())])?;
+        certificates::warn(&snapshot.certificates, &node.clock);
         let plugins = load_plugins(node, &snapshot, base, modules)?;
         let chains = snapshot
             .routes
@@ -66,6 +78,9 @@ impl Running {
             groups: node.upstreams.apply(&groups),
             link_tables: link_tables.collect(),
             chains,
+            asks_clients: snapshot.sites.iter().any(|site| site.client_authority.is_some()),
+            certificate_files,
+            tls: Some(Arc::new(tls)),
             snapshot,
         })
     }
@@ -76,9 +91,17 @@ impl Running {
     /// None but a defect of the compiler of specs.
     pub(crate) fn empty() -> Result<Self, Vec<Problem>> {
         let snapshot = compile(&Spec::default(), 0)?;
-        let overlay = ArcSwapOption::empty();
         let (groups, link_tables, chains) = Default::default();
-        Ok(Self { snapshot, groups, link_tables, chains, overlay })
+        Ok(Self {
+            snapshot,
+            groups,
+            link_tables,
+            chains,
+            overlay: ArcSwapOption::empty(),
+            asks_clients: false,
+            certificate_files: CertificateFiles::of(&Spec::default(), Path::new(".")),
+            tls: None,
+        })
     }
 
     pub(crate) fn chain(&self, route: RouteId) -> &Chain {
@@ -108,7 +131,7 @@ impl Running {
 /// Reads the key files that the spec names.
 fn material(spec: &Spec, base: &Path) -> Result<Material, Vec<Problem>> {
     let mut material = Material::default();
-    let mut problems = Vec::new();
+    let mut problems = certificates::read_files(spec, base, &mut material);
     for (at, keyset) in spec.keysets.iter().enumerate() {
         for (key_at, key) in keyset.keys.iter().enumerate() {
             let Some(file) = &key.secret_file else { continue };

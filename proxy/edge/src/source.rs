@@ -56,6 +56,9 @@ impl Edge {
                 Gauge::ConfigRevision.set(revision as i64);
                 Gauge::PluginsLoaded.set(running.snapshot.plugins.len() as i64);
                 tracing::info!(revision, hash = running.snapshot.hash, "configuration in force");
+                if let Some(tls) = &running.tls {
+                    self.node.tls.show(tls.clone());
+                }
                 self.node.running.store(Arc::new(running));
                 // Again: something may have been pushed since it was prepared.
                 self.lay_over();

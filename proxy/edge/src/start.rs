@@ -6,7 +6,7 @@ use std::{
     path::Path,
     sync::{
         Arc, OnceLock, Weak,
-        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, Ordering::Relaxed},
     },
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -19,21 +19,24 @@ use tidegate_http2::AbuseLimits;
 use tidegate_limit::{Secret, Table as LimitTable};
 use tidegate_route::links;
 use tidegate_snapshot::Problem;
-use tidegate_spec::NodeLimits;
+use tidegate_spec::{NodeLimits, Protocol};
 use tidegate_store::{DiskConfig, DiskTier, Store};
 use tidegate_telemetry::{AccessLog, Gauge, Samples, register_source};
+use tidegate_tls::Tls;
 use tidegate_upstream::{Upstreams, UpstreamsConfig};
 use tidegate_wasm::{HostConfig, MetricValue};
 use tokio::{runtime::Runtime, sync::watch};
 
 use crate::{
     Edge, EdgeConfig, Source, admin,
+    caps::Caps,
+    certificates::{self, Expiries},
     clock::Clock,
     countries::Countries,
     dispatch::Calls,
     identity::Trust,
     limit::Pushed,
-    listen,
+    listen::{self, Bound, Endpoint},
     node::{LinkTables, Node},
     running::{Modules, Running},
     single_flight::SingleFlight,
@@ -46,6 +49,7 @@ const DRAIN_POLL_MS: u64 = 50;
 /// A running node. Dropping it lets the node run on; [`Handle::shutdown`] ends it.
 pub struct Handle {
     edge: Arc<Edge>,
+    endpoints: Vec<Arc<Endpoint>>,
     addresses: Vec<SocketAddr>,
     admin: Option<SocketAddr>,
     stop: watch::Sender<bool>,
@@ -70,6 +74,12 @@ pub enum StartError {
     /// The control plane's address or token cannot be used.
     #[error("control plane: {0}")]
     ControlPlane(#[from] tidegate_control_client::ClientError),
+    /// TLS could not be set up.
+    #[error("TLS: {0}")]
+    Tls(#[from] tidegate_tls::TlsError),
+    /// The node's own certificate could not be made.
+    #[error("TLS: {0}")]
+    SelfSigned(#[from] tidegate_tls::SelfSignedError),
     /// The plugin host could not be started.
     #[error("plugin host: {0}")]
     Plugins(#[from] tidegate_wasm::HostError),
@@ -92,17 +102,18 @@ impl Edge {
             .build()
             .map_err(|error| StartError::Io { what: "starting the runtime".into(), error })?;
         let edge = Arc::new(Self {
+            caps: Arc::new(Caps::new(config.limits)),
             node: node(&config)?,
             draining: AtomicBool::new(false),
-            open: AtomicUsize::new(0),
             drain: config.drain,
             subscription: OnceLock::new(),
             control_plane: OnceLock::new(),
         });
         let threads = config.threads.max(1);
-        let (addresses, sockets) = listen::bind(&config.listen, threads).map_err(|error| {
-            StartError::Io { what: format!("listening on {:?}", config.listen), error }
-        })?;
+        let (endpoints, sockets) = listen::bind(&config.listen, threads, |_| Vec::new())
+            .map_err(|error| StartError::Io { what: "listening".into(), error })?;
+        let addresses = tcp_addresses(&endpoints);
+        register_source(Box::new(Expiries(Arc::downgrade(&edge))));
         let admin = background.block_on(start_admin(&edge, config.admin))?;
         background.block_on(configure(&edge, &config, &addresses))?;
         let (stop, shutdown) = watch::channel(false);
@@ -114,13 +125,14 @@ impl Edge {
                     .map_err(|error| StartError::Io { what: "starting a worker".into(), error })
             })
             .collect::<Result<_, _>>()?;
-        Ok(Handle { edge, addresses, admin, stop, workers, background })
+        background.spawn(certificates::follow(Arc::downgrade(&edge)));
+        Ok(Handle { edge, endpoints, addresses, admin, stop, workers, background })
     }
 
     /// Waits until every connection is gone or the drain deadline has passed.
     pub(crate) async fn drained(&self) {
         let deadline = Instant::now() + self.drain;
-        while self.open.load(Relaxed) > 0 && Instant::now() < deadline {
+        while self.caps.open() > 0 && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(DRAIN_POLL_MS)).await;
         }
     }
@@ -129,10 +141,15 @@ impl Edge {
 // === impl Handle ===
 
 impl Handle {
-    /// Where clients connect; as configured, with ports filled in.
+    /// The TCP addresses where clients connect; as configured, with ports filled in.
     #[must_use]
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// Where clients connect, Unix sockets too, and whether they speak TLS there.
+    pub fn bound(&self) -> impl Iterator<Item = (&Bound, bool)> {
+        self.endpoints.iter().map(|endpoint| (&endpoint.bound, endpoint.settings.tls))
     }
 
     /// Where the admin pages are.
@@ -203,6 +220,7 @@ fn node(config: &EdgeConfig) -> Result<Node, StartError> {
         limits: config.limits,
         trust: Trust { proxies: config.trusted_proxies.clone(), by: config.forwarded_by },
         running: ArcSwap::from_pointee(Running::empty().map_err(StartError::Problems)?),
+        tls: tls(config)?,
         store: store(config)?,
         limit_table: Arc::new(LimitTable::new(config.limit_keys, Secret::new(random()?))),
         pushed: Pushed::default(),
@@ -213,6 +231,38 @@ fn node(config: &EdgeConfig) -> Result<Node, StartError> {
         link_tables: LinkTables::new(limits),
         link_questions: SingleFlight::default(),
     })
+}
+
+/// The place for certificates; on a node that speaks TLS with one of its own, for the time before
+/// the configuration has any.
+fn tls(config: &EdgeConfig) -> Result<Tls, StartError> {
+    let now_unix_s = config.clock.now().unix_s() as i64;
+    let speaks = config.listen.iter().any(|listener| listener.tls);
+    let own = match speaks {
+        true => Some(tidegate_tls::self_signed(&config.data.join("tls"), now_unix_s)?),
+        false => None,
+    };
+    let protocols = config.listen.iter().map(|listener| {
+        let alpn = |protocol: &Protocol| match protocol {
+            Protocol::Http2 => tidegate_tls::Protocol::Http2,
+            Protocol::Http1 => tidegate_tls::Protocol::Http1,
+        };
+        listener.protocols.iter().map(alpn).collect()
+    });
+    Ok(Tls::new(own, protocols.collect(), now_s)?)
+}
+
+fn now_s() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
+}
+
+fn tcp_addresses(endpoints: &[Arc<Endpoint>]) -> Vec<SocketAddr> {
+    let tcp = |endpoint: &Arc<Endpoint>| match &endpoint.bound {
+        Bound::Tcp(address) => Some(*address),
+        Bound::Unix(_) => None,
+    };
+    endpoints.iter().filter_map(tcp).collect()
 }
 
 fn head_limits(limits: &NodeLimits) -> HeadLimits {

@@ -321,3 +321,24 @@ fn dechunk(data: &[u8], piece: usize) -> Dechunked {
 
 #[cfg(test)]
 mod tests;
+
+/// A PROXY protocol header: what is known of some bytes stays true when more arrive.
+pub fn proxy_protocol(data: &[u8]) {
+    use crate::proxy_protocol::{HEADER_BYTES_MAX, Parsed, parse};
+    let parsed = parse(data);
+    if let Parsed::Complete(header) = parsed {
+        assert!(
+            header.length <= data.len().min(HEADER_BYTES_MAX),
+            "a header is bytes that are there"
+        );
+        assert_eq!(parse(&data[..header.length]), parsed, "what follows says nothing");
+    }
+    if parsed == Parsed::Partial {
+        assert!(data.len() < HEADER_BYTES_MAX, "nobody waits for ever");
+        for end in 0..data.len() {
+            assert_eq!(parse(&data[..end]), Parsed::Partial, "a part of it is partial");
+        }
+    } else {
+        assert_eq!(parse(&[data, b"x"].concat()), parsed, "a verdict is final");
+    }
+}

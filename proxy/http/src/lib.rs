@@ -25,6 +25,7 @@ mod host;
 mod known;
 mod method;
 pub mod problem;
+pub mod proxy_protocol;
 mod refusal;
 mod response;
 pub mod sf;

@@ -1,6 +1,7 @@
 //! From a spec to a snapshot, with every problem on the way.
 
 mod caches;
+mod certificates;
 mod headers;
 mod keysets;
 mod limits;
@@ -12,6 +13,7 @@ mod upstreams;
 
 use tidegate_spec::{Document, Problem, Spec};
 
+use crate::certificate::Certificate;
 use crate::material::Material;
 use crate::snapshot::Snapshot;
 use names::Names;
@@ -37,6 +39,13 @@ pub fn compile_with(
     }
 }
 
+/// Reads the certificates of a spec again, and nothing else of it.
+pub fn certificates(spec: &Spec, material: &Material) -> Result<Vec<Certificate>, Vec<Problem>> {
+    let mut compiler = Compiler { spec, names: Names::of(spec), problems: Vec::new() };
+    let (certificates, _) = compiler.certificates(material);
+    if compiler.problems.is_empty() { Ok(certificates) } else { Err(compiler.problems) }
+}
+
 /// Reads and compiles a document as people write it: the problems of both, with their lines, in order.
 pub fn compile_text(text: &str, revision: u64) -> Result<(Spec, Snapshot), Vec<Problem>> {
     let document = Document::parse(text)?;
@@ -58,11 +67,14 @@ impl Compiler<'_> {
         let upstreams = self.upstreams();
         let caches = self.caches();
         let limits = self.limits();
-        let (keysets, missing_keys) = self.keysets(material);
+        let (keysets, mut missing_keys) = self.keysets(material);
+        let (certificates, missing) = self.certificates(material);
+        missing_keys.extend(missing);
+        let tls = self.tls(material);
         let plugins = self.plugins();
         let link_domains = self.link_domains();
         let redirects = self.redirects();
-        let (sites, routes, router) = self.sites(&caches);
+        let (sites, routes, router) = self.sites(&caches, material);
         Some(Snapshot {
             revision,
             hash: self.spec.hash(),
@@ -72,6 +84,8 @@ impl Compiler<'_> {
             upstreams,
             limits,
             keysets,
+            certificates,
+            tls,
             plugins,
             link_domains,
             redirects,

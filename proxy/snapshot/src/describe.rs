@@ -25,6 +25,12 @@ impl Snapshot {
                 "name": keyset.name(),
                 "keys": keyset.keys().iter().map(|key| key.id()).collect::<Vec<_>>(),
             })).collect::<Vec<_>>(),
+            "certificates": self.certificates.iter().map(|certificate| json!({
+                "name": certificate.name,
+                "hosts": certificate.hosts,
+                "not_after_unix_s": certificate.not_after_unix_s,
+                "default": certificate.default,
+            })).collect::<Vec<_>>(),
             "missing_keys": self.missing_keys,
             "plugins": self.plugins.iter().map(|plugin| &plugin.spec.name).collect::<Vec<_>>(),
             "link_domains": self.link_domains.iter().map(|domain| &*domain.name).collect::<Vec<_>>(),

@@ -12,6 +12,7 @@
 //!
 //! Entry: [`compile`], or [`compile_text`] for a document as people write it.
 
+mod certificate;
 mod compile;
 mod compress;
 mod cors;
@@ -25,7 +26,10 @@ mod snapshot;
 #[cfg(test)]
 mod tests;
 
-pub use compile::{compile, compile_text, compile_with};
+pub use certificate::{
+    Certificate, CertificateError, ClientAuthority, KeyKind, PrivateKey, PrivateKeyForm,
+};
+pub use compile::{certificates, compile, compile_text, compile_with};
 pub use compress::Compress;
 pub use cors::Cors;
 pub use edits::{Edits, Facts, HeaderPolicy, Part, UnknownVariable, Value, Variable};
@@ -33,6 +37,6 @@ pub use material::Material;
 pub use rewrite::Rewrite;
 pub use snapshot::{
     Action, KeysetIndex, LimitIndex, LinkDomain, LinkDomainIndex, Plugin, PluginIndex,
-    RedirectsIndex, Respond, Route, Site, Snapshot, UpstreamIndex,
+    RedirectsIndex, Respond, Route, Site, Snapshot, TicketSecret, TlsPolicy, UpstreamIndex,
 };
 pub use tidegate_spec::Problem;

@@ -12,6 +12,7 @@ use tidegate_limit::Rule;
 use tidegate_route::{MethodSet, PathPattern, RouteId, Router, SiteId, Template, redirect};
 use tidegate_sign::Keyset;
 
+use crate::certificate::{Certificate, ClientAuthority};
 use crate::compress::Compress;
 use crate::edits::HeaderPolicy;
 use crate::rewrite::Rewrite;
@@ -66,6 +67,10 @@ pub struct Snapshot {
     pub limits: Vec<Rule>,
     /// The keysets; `None` while a key of it is missing on this node, and then nothing verifies.
     pub keysets: Vec<Option<Arc<Keyset>>>,
+    /// The certificates whose files are at hand.
+    pub certificates: Vec<Certificate>,
+    /// What holds for TLS everywhere.
+    pub tls: TlsPolicy,
     /// The plugins.
     pub plugins: Vec<Plugin>,
     /// The domains of short links.
@@ -87,7 +92,25 @@ pub struct Site {
     pub hosts: Vec<String>,
     /// Tables looked up before the routes, in order.
     pub redirects: Box<[RedirectsIndex]>,
+    /// Whose certificates its clients show; `None` when they need none.
+    pub client_authority: Option<ClientAuthority>,
 }
+
+/// What holds for TLS everywhere.
+#[derive(Clone, Debug)]
+pub struct TlsPolicy {
+    /// Whether TLS 1.2 is refused.
+    pub tls13_only: bool,
+    /// How often ticket keys change, seconds.
+    pub ticket_period_s: u64,
+    /// What ticket keys are derived from, the one for new tickets first; none when each process
+    /// has its own.
+    pub ticket_secrets: Vec<TicketSecret>,
+}
+
+/// A secret that ticket keys are derived from.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TicketSecret(Vec<u8>);
 
 /// A route, with what its site adds.
 #[derive(Debug)]
@@ -188,6 +211,26 @@ pub struct LinkDomain {
     pub ignore_case: bool,
     /// How far the table may lag, microseconds.
     pub lag_us_max: u64,
+}
+
+impl TicketSecret {
+    /// Takes a secret.
+    #[must_use]
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
+    /// The secret, for the code that derives keys.
+    #[must_use]
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for TicketSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TicketSecret(redacted)")
+    }
 }
 
 impl Snapshot {

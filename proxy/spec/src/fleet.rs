@@ -15,6 +15,7 @@ use crate::problem::Problem;
 use crate::reader::Reader;
 use crate::resource::resource;
 use crate::site::{Action, Match, ProxyAction, Route, Site};
+use crate::tls::{Certificate, TlsSettings};
 use crate::tree::Node;
 use crate::upstream::{Server, Upstream};
 use crate::value::Value;
@@ -32,6 +33,10 @@ resource! {
         pub limits: Vec<Limit>,
         /// Keys that signed URLs are checked with.
         pub keysets: Vec<Keyset>,
+        /// Certificates that TLS listeners show; the name a client asks for picks one.
+        pub certificates: Vec<Certificate>,
+        /// What holds for TLS on every listener.
+        pub tls: TlsSettings,
         /// WebAssembly plugins (proxy-wasm); sites and routes name them.
         pub plugins: Vec<Plugin>,
         /// Domains of short links; routes name them.

@@ -33,6 +33,7 @@ pub mod plugin;
 pub mod problem;
 pub mod reader;
 pub mod site;
+pub mod tls;
 pub mod tree;
 pub mod units;
 pub mod upstream;
@@ -54,7 +55,10 @@ pub use limit::{
     Limit, LimitAlgorithm, LimitCondition, LimitMissing, LimitMode, LimitTier, LimitTiers,
 };
 pub use link::{LinkDomain, RedirectRule, RedirectTable};
-pub use node_file::{ForwardedBy, Http2Limits, Network, NetworkInvalid, NodeConfig, NodeLimits};
+pub use node_file::{
+    ForwardedBy, Http2Limits, Listener, Network, NetworkInvalid, NodeConfig, NodeLimits, Protocol,
+    ProxyProtocol,
+};
 pub use plugin::{OnFailure, Plugin, PluginModule};
 pub use problem::Problem;
 pub use reader::key_path;
@@ -62,6 +66,7 @@ pub use site::{
     Action, Cors, FieldTest, HeaderEdits, HeaderPolicy, Hsts, Match, ProxyAction, RedirectAction,
     RespondAction, Rewrite, Route, Site, VerifyPolicy,
 };
+pub use tls::{Certificate, ClientCertificate, SecretText, SiteTls, TlsSettings, TlsVersion};
 pub use units::{Rate, Size};
 pub use upstream::{
     Balance, Breaker, Ejection, HealthCheck, RetryPolicy, Server, Upstream, UpstreamTls,

@@ -6,9 +6,11 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer};
 
 mod limits;
+mod listener;
 mod network;
 
 pub use limits::{Http2Limits, NodeLimits};
+pub use listener::{Listener, Protocol, ProxyProtocol};
 pub use network::{Network, NetworkInvalid};
 
 use crate::units::{parse_duration, parse_size};
@@ -51,6 +53,9 @@ pub struct NodeConfig {
     /// How long open requests may go on after a stop signal.
     #[serde(deserialize_with = "duration")]
     pub drain: Duration,
+    /// How long they may go on after another process took over the listeners.
+    #[serde(deserialize_with = "duration")]
+    pub upgrade_drain: Duration,
 }
 
 /// The field in which trusted proxies say on whose behalf they ask.
@@ -62,17 +67,6 @@ pub enum ForwardedBy {
     XForwardedFor,
     /// `Forwarded` (RFC 7239).
     Forwarded,
-}
-
-/// One address to listen on.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Listener {
-    /// `host:port`, or `unix:/path`.
-    pub address: String,
-    /// Whether each connection begins with a PROXY protocol header.
-    #[serde(default)]
-    pub proxy_protocol: bool,
 }
 
 /// Sizes of the cache tiers.
@@ -132,7 +126,7 @@ impl Default for NodeConfig {
         Self {
             name: None,
             labels: Default::default(),
-            listeners: vec![Listener { address, proxy_protocol: false }],
+            listeners: vec![Listener::plain(address)],
             trusted_proxies: Vec::new(),
             forwarded_by: ForwardedBy::default(),
             limits: NodeLimits::default(),
@@ -146,6 +140,7 @@ impl Default for NodeConfig {
             control_plane: None,
             access_log: AccessLog::default(),
             drain: Duration::from_secs(30),
+            upgrade_drain: Duration::from_secs(3600),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::compress::CompressPolicy;
 use crate::resource::{choice, resource};
+use crate::tls::SiteTls;
 use crate::units::Size;
 use std::time::Duration;
 
@@ -28,6 +29,8 @@ resource! {
         pub headers: HeaderPolicy,
         /// Compression on routes that say nothing of it.
         pub compress: Option<CompressPolicy>,
+        /// What is asked of clients' certificates; nothing when absent.
+        pub tls: Option<SiteTls>,
     }
 }
 

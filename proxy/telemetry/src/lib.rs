@@ -18,4 +18,4 @@ mod table;
 
 pub use access::{AccessLog, AccessRecord, AccessSettings, AccessTarget};
 pub use metrics::{Samples, Source, metrics_markdown, prometheus_text, register_source};
-pub use table::{Counter, Gauge, Phase, Reason, StatusClass};
+pub use table::{ConnectionFault, Counter, Gauge, Phase, Reason, StatusClass};

@@ -13,7 +13,7 @@ use prometheus::{
     },
 };
 
-use crate::{Counter, Gauge, Phase, Reason, StatusClass, shard};
+use crate::{ConnectionFault, Counter, Gauge, Phase, Reason, StatusClass, shard};
 
 /// Something that brings its own families to `/metrics`: plugins with their counters, tables with
 /// their sizes.
@@ -52,9 +52,14 @@ pub fn metrics_markdown() -> String {
     section(&mut page, "Counters", Counter::ALL.iter().map(|c| (c.as_str(), c.help())));
     section(&mut page, "Gauges", Gauge::ALL.iter().map(|g| (g.as_str(), g.help())));
     let families = FAMILIES.iter().map(|(name, help, _)| (*name, *help));
-    section(&mut page, "Families with labels", families);
+    section(&mut page, "Families with labels", families.chain(SOURCED));
     section(&mut page, "Values of `phase`", Phase::ALL.iter().map(|p| (p.as_str(), p.help())));
     section(&mut page, "Values of `reason`", Reason::ALL.iter().map(|r| (r.as_str(), r.help())));
+    section(
+        &mut page,
+        "Values of `fault`",
+        ConnectionFault::ALL.iter().map(|f| (f.as_str(), f.help())),
+    );
     section(
         &mut page,
         "Values of `class`",
@@ -70,7 +75,7 @@ What `/metrics` shows, and the words that stand in the access log. This page is 
 ";
 
 /// Families with a label: name, help, label.
-const FAMILIES: [(&str, &str, &str); 3] = [
+const FAMILIES: [(&str, &str, &str); 4] = [
     (
         "tidegate_edge_responses_total",
         "Responses by class of status code (label `class`).",
@@ -82,11 +87,22 @@ const FAMILIES: [(&str, &str, &str); 3] = [
         "reason",
     ),
     (
+        "tidegate_edge_connections_failed_total",
+        "Connections that ended before their first request, by reason (label `fault`).",
+        "fault",
+    ),
+    (
         "tidegate_edge_request_duration_seconds",
         "Time from the complete head to the last byte, by phase (label `phase`), a histogram.",
         "phase",
     ),
 ];
+
+/// Families that sources bring: name, help.
+const SOURCED: [(&str, &str); 1] = [(
+    "tidegate_edge_certificate_expiry_unix_seconds",
+    "Last second of a certificate's validity, by its name (label `certificate`).",
+)];
 
 impl Samples {
     /// Adds a sample of a counter.
@@ -128,7 +144,7 @@ fn table_families(samples: &mut Samples) {
     for gauge in Gauge::ALL {
         samples.gauge(gauge.as_str(), gauge.help(), &[], gauge.value() as f64);
     }
-    let [classes, reasons, durations] = FAMILIES;
+    let [classes, reasons, faults, durations] = FAMILIES;
     for class in StatusClass::ALL {
         samples.counter(classes.0, classes.1, &[(classes.2, class.as_str())], class.value() as f64);
     }
@@ -139,6 +155,9 @@ fn table_families(samples: &mut Samples) {
             &[(reasons.2, reason.as_str())],
             reason.value() as f64,
         );
+    }
+    for fault in ConnectionFault::ALL {
+        samples.counter(faults.0, faults.1, &[(faults.2, fault.as_str())], fault.value() as f64);
     }
     for phase in Phase::ALL {
         let mut metric = labelled(&[(durations.2, phase.as_str())]);

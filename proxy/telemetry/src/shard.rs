@@ -13,7 +13,7 @@ use std::{
     },
 };
 
-use crate::{Counter, Phase, Reason, StatusClass};
+use crate::{ConnectionFault, Counter, Phase, Reason, StatusClass};
 
 /// First cell of the counters.
 pub(crate) const COUNTERS: usize = 0;
@@ -21,8 +21,10 @@ pub(crate) const COUNTERS: usize = 0;
 pub(crate) const CLASSES: usize = COUNTERS + Counter::ALL.len();
 /// First cell of the reasons.
 pub(crate) const REASONS: usize = CLASSES + StatusClass::ALL.len();
+/// First cell of the reasons why connections ended.
+pub(crate) const CONNECTION_FAULTS: usize = REASONS + Reason::ALL.len();
 /// First cell of the durations by phase.
-pub(crate) const DURATIONS: usize = REASONS + Reason::ALL.len();
+pub(crate) const DURATIONS: usize = CONNECTION_FAULTS + ConnectionFault::ALL.len();
 /// Cells of one phase: a bucket each and the sum in microseconds.
 pub(crate) const DURATION_CELLS: usize = DURATION_SUM + 1;
 /// The cell of the sum, after the buckets.

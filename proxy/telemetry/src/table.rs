@@ -42,6 +42,8 @@ words! {
         ClientsGone = "tidegate_edge_clients_gone_total", "Requests whose client went away before the end.";
         TlsHandshakes = "tidegate_edge_tls_handshakes_total", "TLS handshakes completed.";
         TlsHandshakesFailed = "tidegate_edge_tls_handshakes_failed_total", "TLS handshakes that failed.";
+        TlsReloads = "tidegate_edge_tls_reloads_total", "Certificates read again after their files changed.";
+        TlsReloadsFailed = "tidegate_edge_tls_reloads_failed_total", "Changed certificate files that could not be used; those before are still shown.";
         TlsResumed = "tidegate_edge_tls_resumed_total", "TLS handshakes that resumed a session.";
         CacheFills = "tidegate_cache_fills_total", "Fetches made to fill the cache.";
         CacheFillsJoined = "tidegate_cache_fills_joined_total", "Requests that joined a fill already under way.";
@@ -140,6 +142,27 @@ words! {
 }
 
 words! {
+    /// Why a connection ended before its first request.
+    ConnectionFault {
+        TotalMax = "connections_max", "As many connections are open as the node allows.";
+        ClientMax = "client_connections_max", "The client has as many connections open as one address may.";
+        HandshakesMax = "handshakes_max", "As many TLS handshakes are under way as the node allows.";
+        ProxyTimeout = "proxy_header_timeout", "The PROXY protocol header did not arrive in time.";
+        ProxyInvalid = "proxy_header_invalid", "The PROXY protocol header is missing or malformed.";
+        ProxyUntrusted = "proxy_header_untrusted", "A network that may not send PROXY protocol headers.";
+        HandshakeTimeout = "handshake_timeout", "The TLS handshake took too long.";
+        HandshakeNotTls = "handshake_not_tls", "What came is not TLS.";
+        HandshakeNothingInCommon = "handshake_nothing_in_common", "No version, cipher suite or protocol that both sides speak.";
+        HandshakeNameUnknown = "handshake_name_unknown", "No certificate has the name asked for.";
+        HandshakeClientCertificate = "handshake_client_certificate", "The client's certificate is not good.";
+        HandshakeRefusedByClient = "handshake_refused_by_client", "The client ended the TLS handshake with an alert.";
+        HandshakeClientGone = "handshake_client_gone", "The client went away during the TLS handshake.";
+        HandshakeOther = "handshake_other", "The TLS handshake failed otherwise.";
+        ProtocolUnspoken = "protocol_unspoken", "HTTP/2 on a listener that does not speak it.";
+    }
+}
+
+words! {
     /// Why a request ended otherwise than asked for.
     Reason {
         // Bytes of the request (the words of `tidegate_http::Refusal`).
@@ -167,6 +190,8 @@ words! {
         HostMissing = "host_missing", "No Host field.";
         HostRepeated = "host_repeated", "More than one Host field.";
         HostInvalid = "host_invalid", "The host is not a host.";
+        ClientCertificateMissing = "client_certificate_missing", "The site wants a client certificate, and none was shown.";
+        Misdirected = "misdirected", "The site wants a client certificate that this connection was not asked for.";
         HostConflict = "host_conflict", "Host and the authority of the target differ.";
         LengthWithEncoding = "length_with_encoding", "Content-Length together with Transfer-Encoding.";
         LengthRepeated = "length_repeated", "More than one Content-Length.";
@@ -306,6 +331,19 @@ impl StatusClass {
     /// Responses counted so far.
     pub fn value(self) -> u64 {
         shard::sum(shard::CLASSES + self as usize)
+    }
+}
+
+impl ConnectionFault {
+    /// Counts one connection that ended for this reason.
+    #[inline]
+    pub fn inc(self) {
+        shard::add(shard::CONNECTION_FAULTS + self as usize, 1);
+    }
+
+    /// Connections counted so far.
+    pub fn value(self) -> u64 {
+        shard::sum(shard::CONNECTION_FAULTS + self as usize)
     }
 }
 

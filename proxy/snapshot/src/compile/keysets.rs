@@ -96,3 +96,15 @@ fn source<'a>(
         KeyMaterial::Public(text) => Some(Source::Text(text)),
     }
 }
+
+/// The secret of a key, when it has one and that is in the spec or on this node.
+pub(super) fn secret<'a>(
+    keyset: &tidegate_spec::Keyset,
+    key: &'a Key,
+    material: &'a Material,
+) -> Option<&'a [u8]> {
+    match source(keyset, key, material)? {
+        Source::Bytes(bytes) => Some(bytes),
+        Source::Text(_) => None,
+    }
+}

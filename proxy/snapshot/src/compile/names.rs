@@ -17,6 +17,7 @@ pub(crate) enum Kind {
     CachePolicy,
     Limit,
     Keyset,
+    Certificate,
     Plugin,
     LinkDomain,
     Redirects,
@@ -29,12 +30,13 @@ pub(crate) struct Names<'s> {
 }
 
 impl Kind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Site,
         Self::Upstream,
         Self::CachePolicy,
         Self::Limit,
         Self::Keyset,
+        Self::Certificate,
         Self::Plugin,
         Self::LinkDomain,
         Self::Redirects,
@@ -48,6 +50,7 @@ impl Kind {
             Self::CachePolicy => ("cache_policies", "cache policy"),
             Self::Limit => ("limits", "limit"),
             Self::Keyset => ("keysets", "keyset"),
+            Self::Certificate => ("certificates", "certificate"),
             Self::Plugin => ("plugins", "plugin"),
             Self::LinkDomain => ("link_domains", "link domain"),
             Self::Redirects => ("redirects", "redirect table"),
@@ -64,6 +67,7 @@ impl Kind {
             Self::CachePolicy => all(&spec.cache_policies, |policy| &policy.name),
             Self::Limit => all(&spec.limits, |limit| &limit.name),
             Self::Keyset => all(&spec.keysets, |keyset| &keyset.name),
+            Self::Certificate => all(&spec.certificates, |certificate| &certificate.name),
             Self::Plugin => all(&spec.plugins, |plugin| &plugin.name),
             Self::LinkDomain => all(&spec.link_domains, |domain| &domain.name),
             Self::Redirects => all(&spec.redirects, |table| &table.name),

@@ -19,6 +19,7 @@ use super::caches::{OFF, STANDARD};
 use super::names::Kind;
 use crate::compress::Compress;
 use crate::edits::HeaderPolicy;
+use crate::material::Material;
 use crate::rewrite::Rewrite;
 use crate::snapshot::{
     Action, KeysetIndex, LimitIndex, LinkDomainIndex, PluginIndex, RedirectsIndex, Respond, Route,
@@ -41,6 +42,7 @@ impl<'s> Compiler<'s> {
     pub(super) fn sites(
         &mut self,
         caches: &[Arc<Policy>],
+        material: &Material,
     ) -> (Vec<Site>, Vec<Route>, Option<Router>) {
         let mut sites = Vec::new();
         let mut routes = Vec::new();
@@ -48,7 +50,7 @@ impl<'s> Compiler<'s> {
         let standard = Arc::new(Policy::default());
         for (number, spec) in (0..).zip(&self.spec.sites) {
             let path = format!("sites[{number}]");
-            sites.push(self.site(spec, &path));
+            sites.push(self.site(spec, &path, material));
             let shared = Shared {
                 id: SiteId(number),
                 spec,
@@ -65,7 +67,7 @@ impl<'s> Compiler<'s> {
         (sites, routes, router)
     }
 
-    fn site(&mut self, spec: &tidegate_spec::Site, path: &str) -> Site {
+    fn site(&mut self, spec: &tidegate_spec::Site, path: &str, material: &Material) -> Site {
         if spec.hosts.is_empty() {
             let problem = Problem::new(format!("{path}.hosts"), "a site needs at least one host");
             self.problems.push(problem.hint("\"*\" takes every host that no other site has"));
@@ -75,6 +77,7 @@ impl<'s> Compiler<'s> {
         Site {
             name: spec.name.as_str().into(),
             hosts: spec.hosts.clone(),
+            client_authority: self.client_authority(spec.tls.as_ref(), path, material),
             redirects: redirects.into_iter().map(RedirectsIndex).collect(),
         }
     }

@@ -11,6 +11,15 @@ use super::{duration, size};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct NodeLimits {
+    /// Client connections open at once; more are closed as they come.
+    pub connections_max: u32,
+    /// Connections open at once from one IPv4 address or one IPv6 /64. 0 is no limit.
+    pub connections_per_client_max: u32,
+    /// TLS handshakes under way at once.
+    pub handshakes_max: u32,
+    /// How long a TLS handshake, or a PROXY protocol header, may take.
+    #[serde(deserialize_with = "duration")]
+    pub handshake_timeout: Duration,
     /// Bytes of a request head; a larger one is answered 431. At most 65535.
     #[serde(deserialize_with = "size")]
     pub head_bytes_max: u64,
@@ -91,6 +100,10 @@ pub struct Http2Limits {
 impl Default for NodeLimits {
     fn default() -> Self {
         Self {
+            connections_max: 100_000,
+            connections_per_client_max: 2_000,
+            handshakes_max: 1_000,
+            handshake_timeout: Duration::from_secs(10),
             head_bytes_max: 32 << 10,
             head_fields_max: 100,
             target_bytes_max: 8 << 10,

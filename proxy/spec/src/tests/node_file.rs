@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use crate::node_file::{Listener, Protocol, ProxyProtocol};
 use crate::{Network, NodeConfig};
 
 #[test]
@@ -13,6 +14,22 @@ fn sizes_and_durations_are_written_with_units() {
     assert_eq!(config.drain, Duration::from_secs(5));
     assert_eq!(config.cache.memory, 1 << 30);
     assert_eq!(config.cache.links, 64 << 20, "the rest keeps its default");
+}
+
+#[test]
+fn a_listener_says_what_it_speaks() {
+    let text = "[[listeners]]\naddress = \"0.0.0.0:443\"\ntls = true\nprotocols = [\"http/1.1\"]\n\
+                proxy_protocol = \"optional\"\nproxy_protocol_from = [\"10.0.0.0/8\"]\n";
+    let listener = NodeConfig::parse(text).unwrap().listeners.remove(0);
+    assert!(listener.tls);
+    assert_eq!(listener.protocols, [Protocol::Http1]);
+    assert_eq!(listener.proxy_protocol, ProxyProtocol::Optional);
+    assert_eq!(listener.backlog, 4096);
+    let plain = NodeConfig::parse("[[listeners]]\naddress = \"unix:/run/x\"\n").unwrap();
+    assert_eq!(plain.listeners, [Listener::plain("unix:/run/x")]);
+    let text = "[[listeners]]\naddress = \"a:1\"\nproxy_protocol = \"maybe\"\n";
+    let error = NodeConfig::parse(text).unwrap_err().to_string();
+    assert!(error.contains("line 3") && error.contains("\"optional\""), "{error}");
 }
 
 #[test]
