@@ -473,7 +473,7 @@ impl Worker {
 /// Copies a request out of the connection's buffers.
 fn take(cx: Seen<'_>, request: Request<'_>, scratch: &mut Vec<u8>) -> Taken {
     let Request { stream, parts, fields, .. } = request;
-    let layout = H2Layout::copy(parts, fields, &cx.node.head_limits, scratch);
+    let layout = H2Layout::copy_checked(parts, fields, &cx.node.head_limits, scratch);
     Taken { stream, layout, ended: parts.ended }
 }
 

@@ -120,48 +120,104 @@ pub(crate) fn decode(input: &[u8], out: &mut Vec<u8>) -> Result<(), Broken> {
     // The shortest code has five bits.
     out.resize(start + input.len() * 8 / 5 + 1, 0);
     let mut reader = Reader { input, bits: 0, count: 0 };
-    let mut length = 0;
-    let space = &mut out[start..];
-    let result = loop {
-        reader.refill();
-        match reader.symbol() {
-            Ok(Some(symbol)) => {
-                space[length] = symbol;
-                length += 1;
-            }
-            Ok(None) => break Ok(()),
-            Err(broken) => break Err(broken),
-        }
-    };
+    let mut space = Space { bytes: &mut out[start..], length: 0 };
+    let result = reader.run(&mut space).and_then(|()| reader.finish(&mut space));
+    let length = space.length;
     out.truncate(start + length);
     result
 }
 
+/// Where the symbols go.
+struct Space<'a> {
+    bytes: &'a mut [u8],
+    length: usize,
+}
+
+impl Space<'_> {
+    #[inline]
+    fn push(&mut self, symbol: u8) {
+        self.bytes[self.length] = symbol;
+        self.length += 1;
+    }
+}
+
 struct Reader<'a> {
     input: &'a [u8],
-    /// Left-aligned; ones below `count`, as padding would be (RFC 7541 5.2).
+    /// Left-aligned.
     bits: u64,
     count: u32,
 }
 
+/// Symbols of common length that 32 bits hold for sure.
+const SYMBOLS_A_WORD: usize = (32 / LOOKUP_BITS) as usize;
+
 impl Reader<'_> {
-    /// Makes whole codes available, as long as there is input.
+    /// Decodes while whole words are left, several symbols for each look at the input.
+    #[inline]
+    fn run(&mut self, space: &mut Space<'_>) -> Result<(), Broken> {
+        while self.fill() {
+            for index in 0..SYMBOLS_A_WORD {
+                let entry = LOOKUP[(self.bits >> (64 - LOOKUP_BITS)) as usize];
+                let length = u32::from(entry >> 8);
+                if length == 0 {
+                    // A long code needs all the bits there may be.
+                    if index == 0 {
+                        space.push(self.long_symbol()?);
+                    }
+                    break;
+                }
+                space.push(entry as u8);
+                self.bits <<= length;
+                self.count -= length;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether 32 bits or more are there; zeros below them.
+    #[inline]
+    fn fill(&mut self) -> bool {
+        if self.count >= 32 {
+            return true;
+        }
+        let Some((word, rest)) = self.input.split_first_chunk::<4>() else { return false };
+        self.bits |= u64::from(u32::from_be_bytes(*word)) << (32 - self.count);
+        self.count += 32;
+        self.input = rest;
+        true
+    }
+
+    #[cold]
+    fn long_symbol(&mut self) -> Result<u8, Broken> {
+        let (length, symbol) = self.long().filter(|(_, symbol)| *symbol != EOS).ok_or(HAS_EOS)?;
+        self.bits <<= length;
+        self.count -= length;
+        Ok(symbol as u8)
+    }
+
+    /// Decodes the last bits, symbol by symbol, up to the padding.
+    fn finish(&mut self, space: &mut Space<'_>) -> Result<(), Broken> {
+        loop {
+            self.refill();
+            match self.symbol()? {
+                Some(symbol) => space.push(symbol),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Makes whole codes available, as long as there is input, and ones below, as padding would be
+    /// (RFC 7541 5.2).
     #[inline]
     fn refill(&mut self) {
         if self.count >= LENGTH_MAX as u32 {
             return;
         }
         self.bits &= !(u64::MAX >> self.count);
-        if let Some((word, rest)) = self.input.split_first_chunk::<4>() {
-            self.bits |= u64::from(u32::from_be_bytes(*word)) << (32 - self.count);
-            self.count += 32;
+        while let [byte, rest @ ..] = self.input {
+            self.bits |= u64::from(*byte) << (56 - self.count);
+            self.count += 8;
             self.input = rest;
-        } else {
-            while let [byte, rest @ ..] = self.input {
-                self.bits |= u64::from(*byte) << (56 - self.count);
-                self.count += 8;
-                self.input = rest;
-            }
         }
         self.bits |= u64::MAX >> self.count;
     }
@@ -180,7 +236,7 @@ impl Reader<'_> {
             return self.padding();
         }
         if symbol == EOS {
-            return Err(Broken::Invalid("a huffman code contains EOS"));
+            return Err(HAS_EOS);
         }
         self.bits = self.bits << length | ((1 << length) - 1);
         self.count -= length;
@@ -206,6 +262,8 @@ impl Reader<'_> {
         }
     }
 }
+
+const HAS_EOS: Broken = Broken::Invalid("a huffman code contains EOS");
 
 /// Bytes of `text` in this code.
 pub(crate) fn encoded_len(text: &[u8]) -> usize {
