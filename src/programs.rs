@@ -23,7 +23,19 @@ pub(crate) fn edge(args: Args) -> Result<ExitCode> {
     if let Some(admin) = handle.admin() {
         eprintln!("admin pages on http://{admin}");
     }
-    runtime()?.block_on(until_stopped(&args))?;
+    let rotated = async {
+        let mut hangup = unix::signal(unix::SignalKind::hangup())?;
+        while hangup.recv().await.is_some() {
+            handle.reopen_access_log();
+        }
+        std::future::pending().await
+    };
+    runtime()?.block_on(async {
+        tokio::select! {
+            stopped = until_stopped(&args) => stopped,
+            failed = rotated => failed,
+        }
+    })?;
     handle.shutdown();
     Ok(ExitCode::SUCCESS)
 }
@@ -114,7 +126,8 @@ fn edge_config(args: &Args) -> Result<EdgeConfig> {
     config.limits = node.limits;
     config.trusted_proxies = node.trusted_proxies;
     config.forwarded_by = node.forwarded_by;
-    config.access_log = access_log(args.get("access-log").unwrap_or(&node.access_log.path));
+    let log = &node.access_log;
+    config.access_log = access_log(args.get("access-log").unwrap_or(&log.path), log.sample_percent);
     Ok(config)
 }
 
@@ -149,13 +162,15 @@ fn source(args: &Args, file: Option<&NodeConfig>) -> Result<Source> {
     }
 }
 
-fn access_log(target: &str) -> Option<AccessSettings> {
+fn access_log(target: &str, sample_percent: u8) -> Option<AccessSettings> {
     let target = match target {
         "" | "off" => return None,
         "-" => AccessTarget::Stdout,
         path => AccessTarget::File(path.into()),
     };
-    Some(AccessSettings { target, ..AccessSettings::default() })
+    // 0 leaves out all but what is always written.
+    let sample_one_in = 100_u32.checked_div(sample_percent.into()).unwrap_or(u32::MAX);
+    Some(AccessSettings { target, sample_one_in, ..AccessSettings::default() })
 }
 
 /// `ADDRESS:PORT` or `unix:/path`, behind `tls:` with TLS.

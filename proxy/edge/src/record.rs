@@ -126,6 +126,8 @@ fn record<'a>(
         upstream: done.upstream,
         upstream_us: done.upstream_us,
         request_id: id,
+        tls: "",
+        alpn: "",
         plugin: done.plugin,
         user_agent: head.field(Known::UserAgent).unwrap_or(b""),
         referer: head.field(Known::Referer).unwrap_or(b""),

@@ -164,6 +164,11 @@ impl Handle {
         &self.edge
     }
 
+    /// Opens the access log's file anew, after it was moved away.
+    pub fn reopen_access_log(&self) {
+        self.edge.node.access_log.reopen();
+    }
+
     /// The Prometheus text.
     #[must_use]
     pub fn metrics(&self) -> String {

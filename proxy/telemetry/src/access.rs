@@ -48,6 +48,10 @@ pub struct AccessRecord<'r> {
     pub upstream_us: u64,
     /// Request id or trace id.
     pub request_id: &'r str,
+    /// Version of TLS, as `TLSv1.3`; empty without.
+    pub tls: &'r str,
+    /// Protocol agreed on by ALPN; empty without.
+    pub alpn: &'r str,
     /// Name of the plugin that answered, if one did.
     pub plugin: &'r str,
     /// User-Agent as received.
@@ -74,7 +78,8 @@ pub struct AccessSettings {
 pub enum AccessTarget {
     /// Standard output.
     Stdout,
-    /// A file, appended to; opened again on [`AccessLog::reopen`].
+    /// A file, appended to; opened again on [`AccessLog::reopen`], and within about a second after
+    /// it was moved away.
     File(PathBuf),
 }
 
@@ -100,6 +105,8 @@ impl Default for AccessRecord<'_> {
             upstream: "",
             upstream_us: 0,
             request_id: "",
+            tls: "",
+            alpn: "",
             plugin: "",
             user_agent: b"",
             referer: b"",

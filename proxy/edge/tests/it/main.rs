@@ -2,11 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops where it cannot go on")]
 
+mod access;
 mod change;
+mod compressed;
 mod http2;
 mod limits;
 mod node;
 mod pipeline;
+mod websocket;
 
 use std::path::Path;
 

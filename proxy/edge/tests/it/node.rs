@@ -5,13 +5,14 @@ use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use tempfile::TempDir;
 use tidegate_edge::{Clock, EdgeConfig, Handle, Modules, Source};
 use tidegate_spec::{NodeConfig, Spec, read};
+use tidegate_telemetry::{AccessSettings, AccessTarget};
 use tidegate_testkit::{Edge, VirtualClock};
 
 /// A running node.
 pub(crate) struct Node {
     handle: Option<Handle>,
     revision: u64,
-    _data: TempDir,
+    data: TempDir,
 }
 
 impl Node {
@@ -39,11 +40,23 @@ impl Node {
         config.limits = file.limits;
         config.trusted_proxies = file.trusted_proxies;
         config.forwarded_by = file.forwarded_by;
+        if !file.access_log.path.is_empty() {
+            let target = AccessTarget::File(data.path().join(&file.access_log.path));
+            config.access_log = Some(AccessSettings { target, ..AccessSettings::default() });
+        }
         config.drain = Duration::from_millis(50);
         let start = tokio::task::spawn_blocking(|| tidegate_edge::Edge::start(config)).await;
         let handle =
             start.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
-        Ok(Self { handle: Some(handle), revision: 1, _data: data })
+        Ok(Self { handle: Some(handle), revision: 1, data })
+    }
+
+    /// Stops it and gives its access log.
+    pub(crate) async fn access_log(mut self) -> String {
+        let handle = self.handle.take().expect("the node runs");
+        let stopped = tokio::task::spawn_blocking(|| handle.shutdown()).await;
+        stopped.expect("the node stops");
+        std::fs::read_to_string(self.data.path().join("access.log")).expect("there is a log")
     }
 
     pub(crate) fn handle(&self) -> &Handle {

@@ -6,8 +6,9 @@
 //! A line that finds no room is dropped and counted. Dropping the last handle writes what is left.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, Write},
+    os::unix::fs::MetadataExt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
@@ -48,6 +49,8 @@ struct Queue {
 struct Buffer(Mutex<Vec<u8>>);
 
 const BUFFERS: usize = 16;
+/// After so many rounds the writer looks whether its file is still where it was.
+const ROUNDS_A_LOOK: u32 = 10;
 /// How long a line may wait for the writer.
 const WRITE_INTERVAL_MS: u64 = 100;
 /// A line longer than this needs no guess: the texts in it are bounded.
@@ -196,6 +199,13 @@ impl Output {
         })
     }
 
+    /// Whether the file at the target's path is another one, or gone.
+    fn was_moved(&self, target: &AccessTarget) -> bool {
+        let (Self::File(file), AccessTarget::File(path)) = (self, target) else { return false };
+        let place = |data: fs::Metadata| (data.dev(), data.ino());
+        file.metadata().ok().map(place) != fs::metadata(path).ok().map(place)
+    }
+
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
             Self::Stdout(out) => out.lock().write_all(bytes).and_then(|()| out.flush()),
@@ -206,11 +216,12 @@ impl Output {
 
 fn write_until_stopped(queue: &Queue, target: &AccessTarget, mut output: Output) {
     let mut taken = Vec::new();
-    loop {
+    for round_at in (0..ROUNDS_A_LOOK).cycle() {
         // Read before the buffers are emptied: what was asked for by then is in them.
         let (stop, round) =
             (queue.stop.load(Ordering::Acquire), queue.asked.load(Ordering::Acquire));
-        if queue.reopen.swap(false, Ordering::AcqRel) {
+        let looks = round_at == 0 && output.was_moved(target);
+        if queue.reopen.swap(false, Ordering::AcqRel) || looks {
             match Output::open(target) {
                 Ok(fresh) => output = fresh,
                 Err(_) => Counter::AccessWriteErrors.inc(),

@@ -47,6 +47,8 @@ pub(super) fn line(record: &AccessRecord<'_>, sample_one_in: u32, out: &mut Vec<
         number!(out, "upstream_us", record.upstream_us);
     }
     text!(out, "request_id", record.request_id.as_bytes());
+    text!(out, "tls", record.tls.as_bytes());
+    text!(out, "alpn", record.alpn.as_bytes());
     text!(out, "plugin", record.plugin.as_bytes());
     text!(out, "user_agent", record.user_agent);
     text!(out, "referer", record.referer.split(|&b| b == b'?').next().unwrap_or_default());

@@ -109,6 +109,42 @@ fn reopen_follows_a_rotated_file() {
 }
 
 #[test]
+fn a_file_that_was_moved_away_is_opened_anew() {
+    let log = Log::new(1, 1 << 20);
+    log.log.write(&record());
+    assert_eq!(log.lines("access.log").len(), 1);
+    let path = log.dir.path().join("access.log");
+    fs::rename(&path, log.dir.path().join("access.log.1")).unwrap();
+    let give_up = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while !path.exists() {
+        assert!(std::time::Instant::now() < give_up, "nobody opened the file again");
+        log.log.flush();
+    }
+    log.log.write(&record());
+    assert_eq!((log.lines("access.log").len(), log.lines("access.log.1").len()), (1, 1));
+}
+
+#[test]
+fn a_writer_that_is_stuck_holds_nobody_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let pipe = dir.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    // Open for both, so that neither side waits for the other; nobody reads yet.
+    let mut end = fs::OpenOptions::new().read(true).write(true).open(&pipe).unwrap();
+    let target = AccessTarget::File(pipe);
+    let settings = AccessSettings { target, sample_one_in: 1, buffer_bytes_max: 64 << 10 };
+    let log = AccessLog::start(&settings).unwrap();
+    let (written, dropped) =
+        (Counter::AccessRecordsWritten.value(), Counter::AccessRecordsDropped.value());
+    // Far more than pipe and buffer hold: were a request to wait for the writer, this would not end.
+    (0..20_000).for_each(|_| log.write(&record()));
+    assert!(Counter::AccessRecordsWritten.value() > written);
+    assert!(Counter::AccessRecordsDropped.value() > dropped);
+    std::thread::spawn(move || std::io::copy(&mut end, &mut std::io::sink()));
+    log.flush();
+}
+
+#[test]
 fn the_last_handle_writes_what_is_left() {
     let Log { log, dir } = Log::new(1, 1 << 20);
     let threads: Vec<_> = (0..4)
