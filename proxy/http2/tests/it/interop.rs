@@ -6,9 +6,9 @@ use tidegate_http2::Settings;
 
 use crate::server::{LARGE_BYTES, Server};
 
-/// Runs a client, at most 20 s.
+/// Runs a client, at most 60 s.
 fn run(program: &str, arguments: &[&str]) -> Output {
-    let output = Command::new("timeout").arg("20").arg(program).args(arguments).output();
+    let output = Command::new("timeout").arg("60").arg(program).args(arguments).output();
     output.unwrap_or_else(|error| panic!("{program}: {error}"))
 }
 
@@ -54,7 +54,7 @@ fn curl_sees_trailers_and_resets() {
 fn nghttp_with_small_windows_many_requests_and_large_heads() {
     let server = Server::start(Settings::default());
     for arguments in [
-        &["-n", "-v", "-w", "8", "-W", "10", "-m", "10"][..],
+        &["-n", "-v", "-w", "12", "-W", "14", "-m", "10"][..],
         &["-n", "-v", "--header-table-size=0", "-m", "5"],
         &["-n", "-v", "--padding=100", "-m", "3", "-d", "Cargo.toml"],
         &["-n", "-v", "-H", &format!("x-long: {}", "y".repeat(20_000))],
