@@ -6,6 +6,8 @@ use tidegate_wasm::workbench;
 
 /// The sources of `plugins/sdk`.
 const SOURCES: &[(&str, &str)] = &[
+    ("sdk/src/challenge.html", include_str!("../../plugins/sdk/src/challenge.html")),
+    ("sdk/src/challenge.rs", include_str!("../../plugins/sdk/src/challenge.rs")),
     ("sdk/src/decision.rs", include_str!("../../plugins/sdk/src/decision.rs")),
     ("sdk/src/fake.rs", include_str!("../../plugins/sdk/src/fake.rs")),
     ("sdk/src/form.rs", include_str!("../../plugins/sdk/src/form.rs")),

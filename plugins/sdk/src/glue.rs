@@ -8,7 +8,10 @@ use proxy_wasm::{
     types::{Action, BufferType, ContextType, LogLevel, MapType, MetricType},
 };
 
-use crate::{Decision, Kept, Mode, Refusal, Rule, World, settings};
+use crate::{Decision, Kept, Mode, OnRefuse, Refusal, Rule, World, challenge, settings};
+
+/// How long a tarpit holds a refused request.
+const TARPIT_MS: u32 = 10_000;
 
 /// Bits of the host's foreign function `tidegate_phases`.
 const REQUEST_HEADERS: u32 = 1;
@@ -21,6 +24,7 @@ const REUSE: u32 = 256;
 struct Running<R> {
     rule: R,
     mode: Mode,
+    on_refuse: OnRefuse,
     refused: u32,
     tagged: u32,
     shadowed: u32,
@@ -51,6 +55,7 @@ impl<R: Rule> Root<R> {
         self.running = Some(Rc::new(Running {
             rule,
             mode: settings.mode,
+            on_refuse: settings.on_refuse,
             refused: define("refused")?,
             tagged: define("tagged")?,
             shadowed: define("shadowed")?,
@@ -161,7 +166,7 @@ impl<R: Rule> Running<R> {
             Decision::Allow => Action::Continue,
             decision if self.mode == Mode::Shadow => self.shadow(&decision),
             Decision::Tag { name, value } => self.tag(&name, &value),
-            Decision::Refuse(refusal) => self.refuse(&refusal),
+            Decision::Refuse(refusal) => self.carry_out(&refusal),
         }
     }
 
@@ -178,6 +183,49 @@ impl<R: Rule> Running<R> {
         let field = format!("x-tidegate-{name}");
         let _ = hostcalls::set_map_value(MapType::HttpRequestHeaders, &field, Some(value));
         Action::Continue
+    }
+
+    /// What becomes of a refused request.
+    fn carry_out(&self, refusal: &Refusal) -> Action {
+        match self.on_refuse {
+            OnRefuse::Block => self.refuse(refusal),
+            OnRefuse::Challenge => self.challenge(refusal),
+            OnRefuse::Tarpit => {
+                // Other hosts do not know it: there the refusal comes at once.
+                let hold = TARPIT_MS.to_le_bytes();
+                let _ = hostcalls::call_foreign_function("tidegate_hold", Some(&hold));
+                self.refuse(refusal)
+            }
+            OnRefuse::Tag => self.tag("refused", refusal.reason),
+            OnRefuse::Log => {
+                let _ = hostcalls::increment_metric(self.refused, 1);
+                let line = format!("{}: {}: {}", R::NAME, refusal.reason, refusal.detail);
+                let _ = hostcalls::log(LogLevel::Warn, &line);
+                Action::Continue
+            }
+        }
+    }
+
+    /// Lets a client pass that has solved the puzzle; gives it to browsers that have not.
+    fn challenge(&self, refusal: &Refusal) -> Action {
+        let remembered = RefCell::default();
+        let world = Host { kept: &self.kept, remembered: &remembered, body: 0 };
+        let subject = format!("{}|{}", world.client_key(), world.host());
+        let now_s = world.now_ms() / 1_000;
+        if challenge::is_solved(&world.header("cookie").unwrap_or_default(), &subject, now_s) {
+            return self.tag("challenge", "passed");
+        }
+        let browses = world.header("accept").is_some_and(|accept| accept.contains("text/html"));
+        if !browses {
+            return self.refuse(refusal);
+        }
+        let _ = hostcalls::increment_metric(self.refused, 1);
+        let _ = hostcalls::set_property(vec!["label", "refused"], Some(b"challenge"));
+        let fields =
+            vec![("content-type", "text/html; charset=utf-8"), ("cache-control", "no-store")];
+        let page = challenge::page(&subject, now_s);
+        let _ = hostcalls::send_http_response(403, fields, Some(page.as_bytes()));
+        Action::Pause
     }
 
     fn refuse(&self, refusal: &Refusal) -> Action {

@@ -9,6 +9,7 @@
 //! as `application/problem+json`, and honours shadow mode. A rule made with it also runs on other
 //! proxy-wasm hosts; there, what counts across workers falls back to one instance's memory.
 
+pub mod challenge;
 mod decision;
 pub mod fake;
 mod form;
@@ -26,7 +27,7 @@ pub use form::{decoded, field};
 pub use kept::Kept;
 pub use network::Network;
 pub use pattern::Pattern;
-pub use rule::{Mode, Phases, Rule, Settings, settings};
+pub use rule::{Mode, OnRefuse, Phases, Rule, Settings, settings};
 pub use world::{World, prefix};
 
 #[cfg(target_arch = "wasm32")]

@@ -58,11 +58,30 @@ pub enum Mode {
     Shadow,
 }
 
+/// What becomes of a request that a rule refuses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnRefuse {
+    /// It is answered with the refusal.
+    #[default]
+    Block,
+    /// A browser is given a puzzle first, and passes when it has solved it; others are refused.
+    Challenge,
+    /// It is answered with the refusal, after ten seconds.
+    Tarpit,
+    /// It goes on; the origin sees the reason in `x-tidegate-refused`.
+    Tag,
+    /// It goes on; the reason is logged.
+    Log,
+}
+
 /// The configuration of a rule together with what the SDK reads from it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Settings<C> {
     /// Key `mode`, present for every rule.
     pub mode: Mode,
+    /// Key `on_refuse`, present for every rule.
+    pub on_refuse: OnRefuse,
     /// The rest.
     pub config: C,
 }
@@ -75,9 +94,23 @@ pub fn settings<C: DeserializeOwned>(json: &[u8]) -> Result<Settings<C>, String>
     let json = if json.trim_ascii().is_empty() { b"{}" } else { json };
     let mut value: serde_json::Value =
         serde_json::from_slice(json).map_err(|error| format!("not JSON: {error}"))?;
-    let object = value.as_object_mut().ok_or("the configuration must be an object")?;
-    let mode = object.remove("mode").map(serde_json::from_value).transpose();
-    let mode = mode.map_err(|error| format!("mode: {error}"))?.unwrap_or_default();
+    if !value.is_object() {
+        return Err("the configuration must be an object".to_owned());
+    }
+    let mode = object_key(&mut value, "mode")?;
+    let on_refuse = object_key(&mut value, "on_refuse")?;
     let config = serde_json::from_value(value).map_err(|error| error.to_string())?;
-    Ok(Settings { mode, config })
+    Ok(Settings { mode, on_refuse, config })
+}
+
+/// Takes a key out of an object.
+fn object_key<T: DeserializeOwned + Default>(
+    value: &mut serde_json::Value,
+    key: &str,
+) -> Result<T, String> {
+    let taken = value.as_object_mut().and_then(|object| object.remove(key));
+    match taken.map(serde_json::from_value) {
+        None => Ok(T::default()),
+        Some(read) => read.map_err(|error| format!("{key}: {error}")),
+    }
 }

@@ -5,9 +5,15 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use tidegate_http::FieldList;
 use tidegate_upstream::{Outbound, Outcome, Upstreams};
-use tidegate_wasm::{CallError, CallFuture, Dispatcher, HttpAnswer, HttpCall, Pairs};
+use tidegate_wasm::{
+    CallError, CallFuture, Dispatcher, GRPC_UNAVAILABLE, GrpcCall, GrpcEvent, GrpcEvents,
+    GrpcFuture, HttpAnswer, HttpCall, Pairs,
+};
 
-use crate::collect::Collect;
+use crate::{
+    collect::Collect,
+    grpc::{self, GrpcSide},
+};
 
 /// The largest answer handed to a plugin.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
@@ -45,6 +51,26 @@ impl Dispatcher for Calls {
             }
         })
     }
+
+    fn grpc(&self, call: GrpcCall, events: GrpcEvents) -> GrpcFuture {
+        let upstreams = self.0.get().cloned();
+        Box::pin(async move {
+            let group = upstreams.as_ref().and_then(|upstreams| upstreams.group(&call.upstream));
+            let (Some(upstreams), Some(group)) = (&upstreams, group) else {
+                return unavailable(&events, "no such upstream");
+            };
+            let outbound = grpc::outbound(&call);
+            let side = GrpcSide::new(call.messages, events);
+            let (mut side, outcome) = upstreams.exchange(&group, outbound, side).await;
+            if let Outcome::Failed(fault) = outcome {
+                side.close(GRPC_UNAVAILABLE, fault.reason);
+            }
+        })
+    }
+}
+
+fn unavailable(events: &GrpcEvents, text: &str) {
+    let _ = events.send(GrpcEvent::Closed(GRPC_UNAVAILABLE, text.to_owned()));
 }
 
 fn outbound(call: &HttpCall) -> Option<Outbound> {

@@ -8,6 +8,7 @@ use tidegate_route::Match;
 use tidegate_wasm::{Buffer, Chain, Map, Phases, RequestContext, Verdict};
 
 use crate::{
+    facts::ConnectionFacts,
     identity::Identity,
     limit::Charged,
     running::Running,
@@ -20,6 +21,7 @@ pub(crate) struct Dress {
     pub(crate) running: Arc<Running>,
     pub(crate) found: Match,
     pub(crate) identity: Identity,
+    pub(crate) facts: Arc<ConnectionFacts>,
     /// The node's name.
     pub(crate) node: Arc<str>,
     pub(crate) unix_us: u64,
@@ -81,10 +83,10 @@ impl Dress {
     /// Asks the plugins about the response, and waits for what they wait for. `Pause` means that they
     /// want to see more of the body.
     pub(crate) async fn ask(&mut self, response: &mut ResponseHead, moment: Moment<'_>) -> Verdict {
-        let Self { running, found, identity, unix_us, request, edits, plugins, .. } = self;
+        let Self { running, found, identity, facts, unix_us, request, edits, plugins, .. } = self;
         let Some(plugins) = plugins else { return Verdict::Continue };
         let Ok(request) = request.read() else { return Verdict::Continue };
-        let around = surroundings(running, *found, identity, *unix_us);
+        let around = surroundings(running, *found, (identity, facts), *unix_us);
         let view = View::of_response(&request, edits, response, around);
         match moment {
             Moment::Head { end_of_stream } => {
@@ -109,10 +111,10 @@ impl Dress {
 
     /// Asks the plugins about a part of the request body that follows what they have let pass.
     pub(crate) async fn ask_request(&mut self, held: &mut Vec<u8>, end_of_stream: bool) -> Verdict {
-        let Self { running, found, identity, unix_us, request, edits, plugins, .. } = self;
+        let Self { running, found, identity, facts, unix_us, request, edits, plugins, .. } = self;
         let Some(plugins) = plugins else { return Verdict::Continue };
         let Ok(request) = request.read() else { return Verdict::Continue };
-        let around = surroundings(running, *found, identity, *unix_us);
+        let around = surroundings(running, *found, (identity, facts), *unix_us);
         let view = View::of_request(&request, edits, around);
         let mut view = view.with_body(Buffer::RequestBody, held);
         let verdict = plugins.on_request_body(&mut view, end_of_stream);
@@ -123,7 +125,8 @@ impl Dress {
     pub(crate) fn finish(mut self, response: Option<ResponseHead>) {
         let Some(plugins) = self.plugins.take() else { return };
         let Ok(request) = self.request.read() else { return };
-        let around = surroundings(&self.running, self.found, &self.identity, self.unix_us);
+        let around =
+            surroundings(&self.running, self.found, (&self.identity, &self.facts), self.unix_us);
         match response {
             Some(mut response) => plugins.finish(&mut View::of_response(
                 &request,
@@ -139,11 +142,11 @@ impl Dress {
 fn surroundings<'s>(
     running: &'s Running,
     found: Match,
-    identity: &Identity,
+    (identity, facts): (&Identity, &'s ConnectionFacts),
     unix_us: u64,
 ) -> Surroundings<'s> {
     let (site, route) = running.names(Some(found));
-    Surroundings { client: identity.client, site, route, time_ns: (unix_us * 1000) as i64 }
+    Surroundings { client: identity.client, facts, site, route, time_ns: (unix_us * 1000) as i64 }
 }
 
 /// Waits for what a plugin that pauses has under way.

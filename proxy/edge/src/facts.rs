@@ -11,7 +11,6 @@ pub(crate) struct ConnectionFacts {
     /// The client's address: as accepted, or as a trusted PROXY header says.
     pub(crate) client: SocketAddr,
     /// The address the client connected to.
-    #[expect(dead_code, reason = "for logs and for `Forwarded`, which are to come")]
     pub(crate) local: SocketAddr,
     /// Whether requests came under `https`.
     pub(crate) scheme: Scheme,

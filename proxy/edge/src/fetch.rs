@@ -498,6 +498,7 @@ fn dress<'r>(
         running: received.cx.running.clone(),
         found: admitted.found(),
         identity: received.cx.identity(),
+        facts: received.cx.facts.clone(),
         node: received.cx.node.name.clone(),
         unix_us: received.cx.now.unix_us,
         request: slow.request.clone(),

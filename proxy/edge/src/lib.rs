@@ -32,6 +32,7 @@ mod facts;
 mod feed;
 mod fetch;
 mod fill;
+mod grpc;
 mod h2;
 mod hit;
 mod identity;

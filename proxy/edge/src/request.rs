@@ -252,7 +252,7 @@ impl<'r> Received<'r> {
     pub(crate) fn around(&self, found: Option<Match>) -> Surroundings<'r> {
         let (site, route) = self.cx.running.names(found);
         let time_ns = (self.cx.now.unix_us * 1000) as i64;
-        Surroundings { client: self.cx.client, site, route, time_ns }
+        Surroundings { client: self.cx.client, facts: self.cx.facts, site, route, time_ns }
     }
 
     pub(crate) fn stop(self, found: Option<Match>, answer: Answer<'r>) -> Stop<'r> {

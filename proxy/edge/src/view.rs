@@ -4,7 +4,10 @@ use std::{borrow::Cow, net::SocketAddr};
 
 use bytes::Bytes;
 use tidegate_http::{FieldList, Fields, Framing, Head, ResponseHead, Version};
+use tidegate_tls::TlsFacts;
 use tidegate_wasm::{Buffer, Exchange, Map, Value};
+
+use crate::facts::ConnectionFacts;
 
 /// What plugins changed about a request: from then on this is the request.
 #[derive(Clone, Debug)]
@@ -30,6 +33,7 @@ pub(crate) struct ReadBody {
 #[derive(Clone, Copy)]
 pub(crate) struct Surroundings<'v> {
     pub(crate) client: SocketAddr,
+    pub(crate) facts: &'v ConnectionFacts,
     pub(crate) site: &'v str,
     pub(crate) route: &'v str,
     /// Nanoseconds since 1970.
@@ -275,10 +279,26 @@ impl Exchange for View<'_> {
             "request.time" => Value::Int(around.time_ns),
             "route_name" | "xds.route_name" => Value::text(around.route),
             "cluster_name" | "xds.cluster_name" => Value::text(around.site),
-            "connection.mtls" => Value::Bool(false),
-            _ => return None,
+            "connection.mtls" => {
+                Value::Bool(around.facts.tls.as_deref().is_some_and(|tls| tls.peer.is_some()))
+            }
+            "destination.address" => Value::owned(around.facts.local.to_string()),
+            "destination.port" => Value::Uint(around.facts.local.port().into()),
+            _ => return of_tls(around.facts.tls.as_deref()?, path),
         })
     }
+}
+
+/// Properties of a TLS connection; absent on others. The fingerprint is JA4's.
+fn of_tls<'f>(tls: &'f TlsFacts, path: &str) -> Option<Value<'f>> {
+    Some(match path {
+        "tls.ja4" | "connection.ja4_fingerprint" => Value::text(tls.fingerprint.as_str()),
+        "connection.tls_version" => Value::text(if tls.tls13 { "TLSv1.3" } else { "TLSv1.2" }),
+        "connection.requested_server_name" => Value::text(tls.server_name.as_deref()?),
+        "connection.subject_peer_certificate" => Value::text(&tls.peer.as_ref()?.subject),
+        "tls.cipher" => Value::text(tls.cipher),
+        _ => return None,
+    })
 }
 
 /// The protocol as access log and plugins name it.

@@ -17,6 +17,7 @@ pub(crate) use fields::apply;
 mod bodies;
 mod calls;
 mod control;
+mod features;
 mod fields;
 mod foreign;
 mod metrics;
@@ -104,8 +105,8 @@ fn outside(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         proxy_grpc_stream(upstream, upstream_n, service, service_n, method, method_n, fields,
             fields_n, answer) = calls::grpc_stream;
         proxy_grpc_send(call, message, message_n, end) = calls::grpc_send;
-        proxy_grpc_cancel(call) = calls::grpc_end;
-        proxy_grpc_close(call) = calls::grpc_end;
+        proxy_grpc_cancel(call) = calls::grpc_cancel;
+        proxy_grpc_close(call) = calls::grpc_close;
         proxy_get_status(code_at, at, length_at) = calls::status;
         proxy_get_shared_data(key, key_n, at, length_at, cas_at) = sharing::data;
         proxy_set_shared_data(key, key_n, value, value_n, cas) = sharing::set_data;

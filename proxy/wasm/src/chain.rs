@@ -380,6 +380,19 @@ impl RequestContext {
                     Step::Continue | Step::Pause => None,
                 }
             }
+            Event::Grpc { link: at, call, event } => {
+                let (link, plugin) = (&mut self.links[at], &self.chain.plugins[at]);
+                let (step, resumed) = link.grpc(plugin, at, exchange, &mut self.desk, call, event);
+                match step {
+                    Step::Answer(response) => Some(Verdict::Answer(*response)),
+                    Step::Continue | Step::Pause if resumed => self.release(exchange, at),
+                    Step::Continue | Step::Pause => None,
+                }
+            }
+            Event::Elapsed { link, response: Some(response), .. } if self.holds(link) => {
+                Some(Verdict::Answer(*response))
+            }
+            Event::Elapsed { link, .. } => self.release(exchange, link),
             Event::Resumed { link } => self.release(exchange, link),
             Event::Local { link, response } if self.holds(link) => Some(Verdict::Answer(*response)),
             Event::Local { .. } => None,

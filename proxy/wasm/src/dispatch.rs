@@ -2,7 +2,10 @@
 
 use std::{future::Future, pin::Pin, time::Duration};
 
-use crate::Pairs;
+use crate::{
+    Pairs,
+    grpc::{GRPC_UNAVAILABLE, GrpcCall, GrpcEvent, GrpcEvents, GrpcFuture},
+};
 
 /// A call as the plugin wrote it, checked: the pseudo fields `:method`, `:path` and `:authority`
 /// are present, names are lower case.
@@ -65,6 +68,15 @@ pub trait Dispatcher: Send + Sync {
 
     /// Starts a call; runs on the runtime of the thread that called.
     fn call(&self, call: HttpCall) -> CallFuture;
+
+    /// Starts a gRPC call, likewise; sends what comes back to `events`. Without one of its own, every
+    /// call ends as unavailable.
+    fn grpc(&self, call: GrpcCall, events: GrpcEvents) -> GrpcFuture {
+        Box::pin(async move {
+            let text = format!("gRPC is not spoken with {}", call.upstream);
+            let _ = events.send(GrpcEvent::Closed(GRPC_UNAVAILABLE, text));
+        })
+    }
 }
 
 /// Knows no upstream.

@@ -1,18 +1,20 @@
 //! One instance of a module, started and configured, and the ways to call it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use wasmtime::{InstancePre, Store, TypedFunc, WasmParams, WasmResults};
 
 use crate::{
-    Buffer, Exchange, HttpAnswer, LoadError, Map, Phases,
+    Buffer, Exchange, GrpcEvent, HttpAnswer, LoadError, Map, Phases,
     common::Common,
     deadline,
     error::Failure,
+    grpc::Kind,
     loan::lend,
+    mailbox::Event,
     plugin::Shared,
     state::{Outcome, ROOT, State},
-    stream::Desk,
+    stream::{Desk, Step},
 };
 
 /// `proxy_on_request_headers` and `proxy_on_response_headers`.
@@ -27,6 +29,7 @@ enum HeadersCall {
 type Call1 = Option<TypedFunc<u32, ()>>;
 type BodyCall = Option<TypedFunc<(u32, u32, u32), u32>>;
 type AnswerCall = Option<TypedFunc<(u32, u32, u32, u32, u32), ()>>;
+type GrpcExport = Option<TypedFunc<(u32, u32, u32), ()>>;
 type TrailersCall = Option<TypedFunc<(u32, u32), u32>>;
 
 /// Callbacks that the module exports.
@@ -41,6 +44,10 @@ struct Exports {
     response_body: BodyCall,
     response_trailers: TrailersCall,
     http_call_response: AnswerCall,
+    grpc_metadata: GrpcExport,
+    grpc_message: GrpcExport,
+    grpc_trailers: GrpcExport,
+    grpc_close: GrpcExport,
     tick: Call1,
     queue_ready: Option<TypedFunc<(u32, u32), ()>>,
     done: Option<TypedFunc<u32, u32>>,
@@ -250,6 +257,32 @@ impl Instance {
         Ok(Reply { action: 0, outcome })
     }
 
+    /// Delivers what came of a gRPC call to the request that made it.
+    pub(crate) fn grpc(
+        &mut self,
+        exchange: &mut dyn Exchange,
+        desk: &mut Desk,
+        link: usize,
+        context: u32,
+        number: u32,
+        event: GrpcEvent,
+    ) -> Result<Reply, Failure> {
+        let Self { store, exports, limit, .. } = self;
+        limit.begin(store);
+        store.data_mut().outcome = Outcome::default();
+        enter(store, exchange, desk, link, context, |store| {
+            exports.grpc_event(store, context, number, event)
+        })?;
+        let outcome = std::mem::take(&mut store.data_mut().outcome);
+        self.sweep()?;
+        Ok(Reply { action: 0, outcome })
+    }
+
+    /// Delivers what came of a gRPC call that the plugin itself made.
+    pub(crate) fn root_grpc(&mut self, number: u32, event: GrpcEvent) -> Result<(), Failure> {
+        self.root(|store, exports| exports.grpc_event(store, ROOT, number, event))
+    }
+
     /// Ends the context of a request: log, done, delete.
     pub(crate) fn close(
         &mut self,
@@ -260,6 +293,10 @@ impl Instance {
         log: bool,
     ) -> Result<(), Failure> {
         let wants_log = log && self.phases.has(Phases::LOG);
+        let calls = &mut self.store.data_mut().grpc;
+        if !calls.is_empty() {
+            calls.retain(|_, open| open.context != context);
+        }
         if self.reuse && !wants_log && self.put_back(context, desk) {
             return Ok(());
         }
@@ -354,6 +391,33 @@ impl Instance {
         state.outcome = Outcome::default();
         run(store, exports)?;
         self.sweep()
+    }
+
+    /// Holds a request for a while before what was decided happens. A plugin that holds too many
+    /// requests already holds no more.
+    pub(crate) fn hold(&mut self, desk: &mut Desk, link: usize, delay_ms: u32, step: Step) -> Step {
+        let state = self.store.data_mut();
+        let record = state.plugin.record.clone();
+        let most = state.plugin.config.limits.calls_open_max;
+        let Some(runtime) = state.common.runtime().filter(|_| record.tallies.calls_open() < most)
+        else {
+            return step;
+        };
+        let call = state.next_call();
+        let under_way = record.tallies.open_call(&record);
+        let mailbox = desk.mailbox.get_or_insert_with(Arc::default).clone();
+        let response = match step {
+            Step::Answer(response) => Some(response),
+            Step::Continue | Step::Pause => None,
+        };
+        let late = mailbox.clone();
+        let task = runtime.spawn(async move {
+            tokio::time::sleep(Duration::from_millis(u64::from(delay_ms))).await;
+            drop(under_way);
+            late.put(Event::Elapsed { link, call, response });
+        });
+        mailbox.add_call(link, call, task.abort_handle());
+        Step::Pause
     }
 
     /// Marks a request as paused, so that other callbacks can reach it, or as no longer paused.
@@ -515,6 +579,10 @@ impl Exports {
             response_body: optional(store, instance, "proxy_on_response_body")?,
             response_trailers: optional(store, instance, "proxy_on_response_trailers")?,
             http_call_response: optional(store, instance, "proxy_on_http_call_response")?,
+            grpc_metadata: optional(store, instance, "proxy_on_grpc_receive_initial_metadata")?,
+            grpc_message: optional(store, instance, "proxy_on_grpc_receive")?,
+            grpc_trailers: optional(store, instance, "proxy_on_grpc_receive_trailing_metadata")?,
+            grpc_close: optional(store, instance, "proxy_on_grpc_close")?,
             tick: optional(store, instance, "proxy_on_tick")?,
             queue_ready: optional(store, instance, "proxy_on_queue_ready")?,
             done: optional(store, instance, "proxy_on_done")?,
@@ -595,6 +663,55 @@ impl Exports {
         let arguments = (context, number, fields, body, trailers);
         let result = call(store, "proxy_on_http_call_response", function, arguments);
         store.data_mut().answer = None;
+        result
+    }
+}
+
+impl Exports {
+    /// Tells the module of a gRPC call that it still has open.
+    fn grpc_event(
+        &self,
+        store: &mut Store<State>,
+        context: u32,
+        number: u32,
+        event: GrpcEvent,
+    ) -> Result<(), Failure> {
+        let state = store.data_mut();
+        if !state.grpc.contains_key(&number) {
+            return Ok(());
+        }
+        let size = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX);
+        let (name, function, value) = match event {
+            GrpcEvent::Metadata(fields) => {
+                let count = size(fields.len());
+                state.grpc_fields[0] = Some(fields);
+                ("proxy_on_grpc_receive_initial_metadata", &self.grpc_metadata, count)
+            }
+            GrpcEvent::Message(message) => {
+                state.grpc_message = message;
+                if state.grpc.get(&number).is_some_and(|open| open.kind == Kind::Unary) {
+                    state.grpc.remove(&number);
+                }
+                let bytes = size(state.grpc_message.len());
+                ("proxy_on_grpc_receive", &self.grpc_message, bytes)
+            }
+            GrpcEvent::Trailers(fields) => {
+                let count = size(fields.len());
+                state.grpc_fields[1] = Some(fields);
+                ("proxy_on_grpc_receive_trailing_metadata", &self.grpc_trailers, count)
+            }
+            GrpcEvent::Closed(code, text) => {
+                state.grpc.remove(&number);
+                state.grpc_status = (code, text);
+                ("proxy_on_grpc_close", &self.grpc_close, code)
+            }
+        };
+        let result = match function {
+            Some(function) => call(store, name, function, (context, number, value)),
+            None => Ok(()),
+        };
+        let state = store.data_mut();
+        (state.grpc_fields, state.grpc_message) = ([None, None], Vec::new());
         result
     }
 }

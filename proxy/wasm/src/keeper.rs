@@ -12,7 +12,8 @@ use std::{
 use hashbrown::HashMap;
 
 use crate::{
-    HttpAnswer, Plugin, common::Common, instance::Instance, plugin::Shared, shared::Listener,
+    GrpcEvent, HttpAnswer, Plugin, common::Common, instance::Instance, plugin::Shared,
+    shared::Listener,
 };
 
 /// Shortest time between two ticks of an instance.
@@ -27,6 +28,7 @@ enum Job {
     Tick { plugin: Arc<str>, instance: u64, period_ms: u32 },
     Queue { listeners: Vec<Listener>, queue: u32 },
     Answered { plugin: Arc<str>, instance: u64, call: u32, answer: Option<HttpAnswer>, tries: u32 },
+    Grpc { plugin: Arc<str>, instance: u64, call: u32, event: GrpcEvent, tries: u32 },
     Repair(Weak<Plugin>),
     Bury(Box<Instance>),
 }
@@ -64,6 +66,10 @@ impl Keeper {
         answer: Option<HttpAnswer>,
     ) {
         self.send(Job::Answered { plugin, instance, call, answer, tries: 0 });
+    }
+
+    pub(crate) fn grpc(&self, plugin: Arc<str>, instance: u64, call: u32, event: GrpcEvent) {
+        self.send(Job::Grpc { plugin, instance, call, event, tries: 0 });
     }
 
     pub(crate) fn repair(&self, plugin: Weak<Plugin>) {
@@ -134,6 +140,9 @@ impl Desk {
             Job::Queue { listeners, queue } => self.tell_queue(&listeners, queue),
             Job::Answered { plugin, instance, call, answer, tries } => {
                 self.deliver(plugin, instance, call, answer, tries);
+            }
+            Job::Grpc { plugin, instance, call, event, tries } => {
+                self.deliver_grpc(plugin, instance, call, event, tries);
             }
             Job::Repair(plugin) => self.repairs.push((Instant::now(), plugin)),
             Job::Bury(instance) => drop(instance),
@@ -214,6 +223,22 @@ impl Desk {
         if told.is_none() && tries < PLACE_TRIES {
             let answer = kept.flatten();
             let job = Job::Answered { plugin, instance, call, answer, tries: tries + 1 };
+            self.later.push((Instant::now() + PLACE_PAUSE, job));
+        }
+    }
+
+    fn deliver_grpc(
+        &mut self,
+        plugin: Arc<str>,
+        instance: u64,
+        call: u32,
+        event: GrpcEvent,
+        tries: u32,
+    ) {
+        let told =
+            self.visit(&plugin, instance, true, |instance| instance.root_grpc(call, event.clone()));
+        if told.is_none() && tries < PLACE_TRIES {
+            let job = Job::Grpc { plugin, instance, call, event, tries: tries + 1 };
             self.later.push((Instant::now() + PLACE_PAUSE, job));
         }
     }

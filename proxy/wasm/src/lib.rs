@@ -27,6 +27,7 @@ mod dispatch;
 mod error;
 mod exchange;
 pub mod fuzz;
+mod grpc;
 mod host;
 mod instance;
 mod keeper;
@@ -53,6 +54,7 @@ pub use config::{
 pub use dispatch::{CallError, CallFuture, Dispatcher, HttpAnswer, HttpCall, NoCalls};
 pub use error::{HostError, LoadError};
 pub use exchange::{Buffer, Exchange, Map, Value};
+pub use grpc::{GRPC_DEADLINE, GRPC_UNAVAILABLE, GrpcCall, GrpcEvent, GrpcEvents, GrpcFuture};
 pub use host::Host;
 pub use metric::{MetricKind, MetricValue, Sample};
 pub use plugin::{Phases, Plugin, PluginState, PluginStatus};

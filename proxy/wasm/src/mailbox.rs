@@ -8,7 +8,7 @@ use std::{
 
 use tokio::{sync::Notify, task::AbortHandle};
 
-use crate::{HttpAnswer, LocalResponse, Map};
+use crate::{GrpcEvent, HttpAnswer, LocalResponse, Map};
 
 /// Edits that wait for one request at most; further ones are dropped.
 const EVENTS_MAX: usize = 256;
@@ -18,8 +18,12 @@ const EVENTS_MAX: usize = 256;
 pub(crate) enum Event {
     /// A call of the plugin `link` has its answer; `None` when it failed.
     Answered { link: usize, call: u32, answer: Option<HttpAnswer> },
+    /// Something came of a gRPC call of the plugin `link`.
+    Grpc { link: usize, call: u32, event: GrpcEvent },
     /// Plugin `link` lets the request or response go on.
     Resumed { link: usize },
+    /// The time for which plugin `link` holds the request is over; it goes on, or is answered so.
+    Elapsed { link: usize, call: u32, response: Option<Box<LocalResponse>> },
     /// Plugin `link` answers the request.
     Local { link: usize, response: Box<LocalResponse> },
     /// A field is changed from another context of the plugin.
@@ -56,7 +60,12 @@ impl Mailbox {
         if inside.closed || inside.events.len() >= EVENTS_MAX {
             return;
         }
-        if let Event::Answered { link, call, .. } = event {
+        let over = match &event {
+            Event::Answered { link, call, .. } => Some((*link, *call)),
+            Event::Elapsed { link, call, .. } => Some((*link, *call)),
+            _ => None,
+        };
+        if let Some((link, call)) = over {
             inside.calls.retain(|(its_link, its_call, _)| (*its_link, *its_call) != (link, call));
         }
         inside.events.push_back(event);
@@ -77,6 +86,12 @@ impl Mailbox {
     /// Remembers a call, to end it with the request.
     pub(crate) fn add_call(&self, link: usize, call: u32, handle: AbortHandle) {
         self.lock().calls.push((link, call, handle));
+    }
+
+    /// A call has had its last event.
+    pub(crate) fn end_call(&self, link: usize, call: u32) {
+        let mut inside = self.lock();
+        inside.calls.retain(|(its_link, its_call, _)| (*its_link, *its_call) != (link, call));
     }
 
     /// Whether an answer is still to come, or waits here to be taken.

@@ -7,7 +7,8 @@ use wasmtime::{Memory, ResourceLimiter, TypedFunc};
 
 use crate::{
     Exchange, HttpAnswer, LocalResponse, LogLevel, Pairs, Phases, common::Common,
-    deadline::Deadline, loan::Loan, mailbox::Mailbox, metric::Cell, plugin::Shared, random::Random,
+    deadline::Deadline, grpc::Open, loan::Loan, mailbox::Mailbox, metric::Cell, plugin::Shared,
+    random::Random,
 };
 
 /// Context of the plugin itself; every other context belongs to a request.
@@ -58,6 +59,13 @@ pub(crate) struct State {
     pub(crate) call_last: u32,
     /// Calls of the plugin's own context that wait for an answer.
     pub(crate) calls_open: HashSet<u32>,
+    /// gRPC calls, by number.
+    pub(crate) grpc: HashMap<u32, Open>,
+    /// What the present callback about a gRPC call is about: metadata, message.
+    pub(crate) grpc_fields: [Option<Pairs>; 2],
+    pub(crate) grpc_message: Vec<u8>,
+    /// How the last gRPC call ended.
+    pub(crate) grpc_status: (u32, String),
     /// The answer that the present callback is about.
     pub(crate) answer: Option<HttpAnswer>,
     /// Arguments of the foreign function that is called back.
@@ -92,6 +100,8 @@ pub(crate) struct Waiting {
 pub(crate) struct Outcome {
     pub(crate) local: Option<Box<LocalResponse>>,
     pub(crate) resumed: bool,
+    /// Milliseconds for which the request is held before that happens.
+    pub(crate) delay_ms: u32,
 }
 
 impl State {
@@ -126,6 +136,10 @@ impl State {
             context_last: ROOT,
             call_last: 0,
             calls_open: HashSet::new(),
+            grpc: HashMap::new(),
+            grpc_fields: [None, None],
+            grpc_message: Vec::new(),
+            grpc_status: (0, String::new()),
             answer: None,
             arguments: Vec::new(),
             metrics: Vec::new(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    Exchange, HttpAnswer, LocalResponse, OnFailure, Plugin,
+    Exchange, GrpcEvent, HttpAnswer, LocalResponse, OnFailure, Plugin,
     error::Failure,
     exchange::NoExchange,
     instance::{Instance, Moment, Reply},
@@ -74,7 +74,10 @@ impl Link {
                 None => instance.open(exchange, desk, at)?,
             };
             let reply = instance.run(exchange, desk, at, opened, moment)?;
-            let step = read(plugin, reply);
+            let step = match reply.outcome.delay_ms {
+                0 => read(plugin, reply),
+                delay_ms => instance.hold(desk, at, delay_ms, read(plugin, reply)),
+            };
             if matches!(step, Step::Pause) {
                 let mailbox = desk.mailbox.get_or_insert_with(Arc::default).clone();
                 instance.set_waiting(opened, Some(Waiting { mailbox, link: at }));
@@ -101,6 +104,29 @@ impl Link {
         self.within(plugin, |instance, context| {
             let Some(context) = context else { return Ok((None, (Step::Continue, false))) };
             let reply = instance.answer(exchange, desk, at, context, call, answer)?;
+            let resumed = reply.outcome.resumed;
+            Ok((Some(context), (read(plugin, reply), resumed)))
+        })
+        .unwrap_or_else(|| (self.give_up(plugin), true))
+    }
+
+    /// Delivers what came of a gRPC call; the flag as with [`Self::answer`].
+    pub(crate) fn grpc(
+        &mut self,
+        plugin: &Plugin,
+        at: usize,
+        exchange: &mut dyn Exchange,
+        desk: &mut Desk,
+        call: u32,
+        event: GrpcEvent,
+    ) -> (Step, bool) {
+        if !matches!(self.place, Place::Open { .. }) {
+            return (Step::Continue, false);
+        }
+        desk.window = self.passed;
+        self.within(plugin, |instance, context| {
+            let Some(context) = context else { return Ok((None, (Step::Continue, false))) };
+            let reply = instance.grpc(exchange, desk, at, context, call, event)?;
             let resumed = reply.outcome.resumed;
             Ok((Some(context), (read(plugin, reply), resumed)))
         })

@@ -12,8 +12,9 @@ fn look(state: &mut State, buffer: u32) -> Result<Option<&[u8]>, Status> {
     Ok(match buffer {
         0 => held(state, Buffer::RequestBody),
         1 => held(state, Buffer::ResponseBody),
-        // Downstream and upstream data of connections, and gRPC messages: never any.
-        2 | 3 | 5 => Some(&[]),
+        // Downstream and upstream data of connections: never any.
+        2 | 3 => Some(&[]),
+        5 => Some(&state.grpc_message),
         4 => state.answer.as_ref().map(|answer| answer.body.as_slice()),
         6 => Some(&state.plugin.config.vm_configuration),
         7 => Some(&state.plugin.config.configuration),

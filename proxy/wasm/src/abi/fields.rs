@@ -19,8 +19,8 @@ enum Section {
     Exchange(Map),
     /// Of a call's answer; only to be read.
     Answer { trailers: bool },
-    /// Of a gRPC call; empty.
-    Grpc,
+    /// Of a gRPC call; only to be read.
+    Grpc { trailing: bool },
 }
 
 impl Section {
@@ -31,7 +31,8 @@ impl Section {
             1 => Self::Exchange(Map::RequestTrailers),
             2 => Self::Exchange(Map::ResponseHeaders),
             3 => Self::Exchange(Map::ResponseTrailers),
-            4 | 5 => Self::Grpc,
+            4 => Self::Grpc { trailing: false },
+            5 => Self::Grpc { trailing: true },
             6 => Self::Answer { trailers: false },
             7 => Self::Answer { trailers: true },
             _ => return Err(Status::BadArgument),
@@ -54,7 +55,11 @@ fn encode(state: &mut State, section: Section) {
                 pairs::encode(&mut out, |visit| fields.iter().for_each(|(n, v)| visit(n, v)));
             }
         }
-        Section::Grpc => {}
+        Section::Grpc { trailing } => {
+            if let Some(fields) = &state.grpc_fields[usize::from(trailing)] {
+                pairs::encode(&mut out, |visit| fields.iter().for_each(|(n, v)| visit(n, v)));
+            }
+        }
     }
     state.scratch = out;
 }
@@ -112,7 +117,7 @@ fn find(state: &mut State, section: Section) -> bool {
             state.scratch = value;
             true
         }
-        Section::Grpc => false,
+        Section::Grpc { .. } => false,
     }
 }
 

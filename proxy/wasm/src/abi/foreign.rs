@@ -7,6 +7,8 @@
 //! | `tidegate_distinct` | window ms (u64), key size (u32), key, member | members (u64) |
 //! | `tidegate_take` | rate per second (f64), burst (f64), cost (f64), key | 1 (u64) granted, 0 refused |
 //! | `tidegate_listed` | list size (u32), list, value | 1 (u64) listed, 0 not |
+//! | `tidegate_hold` | milliseconds (u32): holds the request so long, then it goes on or is answered | nothing |
+//! | `tidegate_features` | nothing | the packed record of the request, see `features.rs` |
 //! | `tidegate_forget` | key of shared data | 1 (u64) removed, 0 unknown |
 //!
 //! All numbers are little endian.
@@ -17,6 +19,9 @@ use crate::{
     state::State,
     status::{Status, Told},
 };
+
+/// The longest time for which a request may be held.
+const HOLD_MS_MAX: u32 = 30_000;
 
 pub(super) fn call(
     cx: &mut Cx<'_>,
@@ -29,6 +34,10 @@ pub(super) fn call(
 ) -> Told {
     let name = copy(cx, name, name_n)?;
     let arguments = copy(cx, arguments, arguments_n)?;
+    if name == b"tidegate_features" {
+        super::features::pack(cx.data_mut());
+        return give(cx, at, length_at);
+    }
     let answer = run(cx.data_mut(), &name, &arguments)?;
     // A module that wants no answer passes null for both places.
     if at == 0 && length_at == 0 {
@@ -52,6 +61,7 @@ pub(super) fn call(
 fn run(state: &mut State, name: &[u8], arguments: &[u8]) -> Result<Option<u64>, Status> {
     match name {
         b"tidegate_phases" => phases(state, arguments).map(|()| None),
+        b"tidegate_hold" => hold(state, arguments).map(|()| None),
         b"tidegate_count" => count(state, arguments).map(Some),
         b"tidegate_distinct" => distinct(state, arguments).map(Some),
         b"tidegate_take" => take(state, arguments).map(Some),
@@ -64,6 +74,14 @@ fn run(state: &mut State, name: &[u8], arguments: &[u8]) -> Result<Option<u64>, 
 fn phases(state: &mut State, arguments: &[u8]) -> Result<(), Status> {
     let (bits, _) = number32(arguments)?;
     state.subscribed = Some(Phases::from_bits(bits));
+    Ok(())
+}
+
+fn hold(state: &mut State, arguments: &[u8]) -> Result<(), Status> {
+    let (ms, _) = number32(arguments)?;
+    if state.current == state.lent_to {
+        state.outcome.delay_ms = ms.min(HOLD_MS_MAX);
+    }
     Ok(())
 }
 

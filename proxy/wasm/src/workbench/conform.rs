@@ -5,9 +5,11 @@ use std::{sync::Arc, time::Duration};
 use super::{FakeExchange, WorkbenchError};
 use crate::{
     Chain, Exchange, Host, HostConfig, LogLevel, LogSink, Map, OnFailure, Plugin, PluginConfig,
-    RequestContext, Verdict,
+    PluginState, RequestContext, Verdict,
 };
 
+/// How long a failed instance may take to be replaced.
+const RECOVERY_MS_MAX: u32 = 2_000;
 /// How long a module is given to tick.
 const TICKS_MS: u64 = 150;
 /// Requests that are open at the same time.
@@ -92,11 +94,22 @@ pub fn conform(module: &[u8], configuration: &[u8]) -> Result<Conformance, Workb
     };
     let chain = Chain::new(vec![plugin.clone()]);
     let situations = SITUATIONS.map(|(name, act)| {
+        recover(&plugin);
         let before = plugin.status().traps;
         act(&chain);
         Situation { name, problem: problem(&plugin, before) }
     });
     Ok(Conformance { refused: None, situations: situations.into() })
+}
+
+/// Waits until the instance that failed has a successor.
+fn recover(plugin: &Plugin) {
+    for _ in 0..RECOVERY_MS_MAX {
+        if plugin.status().state == PluginState::Running {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 fn problem(plugin: &Plugin, before: u64) -> Option<String> {

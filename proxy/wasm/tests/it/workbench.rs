@@ -135,7 +135,7 @@ fn a_module_that_traps_somewhere_is_told_where() {
     );
     let found = conform(&wat::parse_str(wat).unwrap(), b"").unwrap();
     let failed = found.situations.iter().filter(|one| one.problem.is_some()).count();
-    assert!(!found.is_sound() && failed >= 8 && failed < found.situations.len(), "{found:#?}");
+    assert!(!found.is_sound() && failed >= 3 && failed < found.situations.len(), "{found:#?}");
 }
 
 #[test]
