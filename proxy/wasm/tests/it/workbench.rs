@@ -159,3 +159,17 @@ fn two_versions_differ_where_they_decide_differently() {
     assert!(difference.new.starts_with("answers 403"), "{difference:?}");
     assert_eq!(replay(new, new, log.as_bytes()).unwrap().different, 0);
 }
+
+#[test]
+fn the_twins_of_a_rule_in_other_languages_do_the_same() {
+    let cases = include_str!("../../../../plugins/maintenance-cases.toml");
+    let twins: [&[u8]; 2] = [
+        include_bytes!("../testdata/maintenance.wasm"),
+        include_bytes!("../testdata/maintenance_as.wasm"),
+    ];
+    for twin in twins {
+        let report = run_cases(twin, cases).unwrap();
+        assert!(report.passed(), "{:#?}", problems(&report));
+        assert!(conform(twin, b"/shop").unwrap().is_sound());
+    }
+}

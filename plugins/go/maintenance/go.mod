@@ -1,0 +1,3 @@
+module maintenance
+
+go 1.24
