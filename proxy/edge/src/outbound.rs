@@ -57,10 +57,9 @@ pub(crate) fn build(admitted: &Admitted<'_>, purpose: Purpose) -> Option<Outboun
         for name in CONDITIONS {
             fields.remove(name);
         }
-        // What is stored is coded here, for each client in its own way.
-        if admitted.route().compress.is_some() {
-            fields.remove("accept-encoding");
-        }
+    }
+    if asks_for_plain(admitted, purpose) {
+        fields.remove("accept-encoding");
     }
     if head.version() == Version::Http2 && upgrade.is_some() {
         add_handshake(&mut fields);
@@ -89,6 +88,15 @@ pub(crate) fn build(admitted: &Admitted<'_>, purpose: Purpose) -> Option<Outboun
 fn framing(received: &Received<'_>) -> Framing {
     let body = received.edits.as_deref().and_then(|edits| edits.body.as_ref());
     body.map_or_else(|| received.head.body(), ReadBody::framing)
+}
+
+/// What is stored is coded here, for each client in its own way; and the answer to HEAD is compared
+/// with what is stored.
+fn asks_for_plain(admitted: &Admitted<'_>, purpose: Purpose) -> bool {
+    let route = admitted.route();
+    let compared =
+        route.cache.is_some() && admitted.received().head.method() == tidegate_http::Method::Head;
+    route.compress.is_some() && (purpose == Purpose::Fill || compared)
 }
 
 /// The protocols asked for that the route lets through: whatever else a client might talk a server

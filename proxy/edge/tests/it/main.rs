@@ -9,6 +9,7 @@ mod http2;
 mod limits;
 mod node;
 mod pipeline;
+mod slow_reader;
 mod websocket;
 
 use std::path::Path;
