@@ -126,8 +126,16 @@ fn record<'a>(
         upstream: done.upstream,
         upstream_us: done.upstream_us,
         request_id: id,
-        tls: "",
-        alpn: "",
+        tls: match &cx.facts.tls {
+            None => "",
+            Some(tls) if tls.tls13 => "TLSv1.3",
+            Some(_) => "TLSv1.2",
+        },
+        alpn: match (&cx.facts.tls, cx.facts.http2) {
+            (None, _) => "",
+            (Some(_), true) => "h2",
+            (Some(_), false) => "http/1.1",
+        },
         plugin: done.plugin,
         user_agent: head.field(Known::UserAgent).unwrap_or(b""),
         referer: head.field(Known::Referer).unwrap_or(b""),

@@ -66,7 +66,11 @@ impl Holding {
         };
         server.state.tries.fetch_add(1, Ordering::Relaxed);
         Counter::UpstreamRequests.inc();
-        let peer = Box::new(server.peer.clone());
+        let mut peer = Box::new(server.peer.clone());
+        if self.plan.outbound.upgrade.is_some() {
+            // After the switch nobody knows who is to speak: silence is no fault.
+            peer.options.read_timeout = None;
+        }
         let mut progress = self.plan.progress();
         progress.begin_try(Arc::clone(&server));
         drop(progress);

@@ -236,15 +236,18 @@ impl<D: Downstream> ClientSide<D> {
     fn stall_after(&self) -> Option<Duration> {
         let timeouts = &self.plan.group.config().timeouts;
         let own = self.plan.outbound.first_byte_timeout;
+        // The connection of a request that may switch protocols has no read timeout of its own.
+        let unguarded = self.plan.outbound.upgrade.is_some();
         if self.upgrade != Upgrade::No
-            || own.is_none() && timeouts.between_bytes == timeouts.first_byte
+            || !unguarded && own.is_none() && timeouts.between_bytes == timeouts.first_byte
         {
             return None;
         }
         let head_read = self.plan.progress().head_read;
         let first_byte = own.map_or(timeouts.first_byte, |own| own.min(timeouts.first_byte));
         let limit = if head_read { timeouts.between_bytes } else { first_byte };
-        (limit < timeouts.between_bytes.max(timeouts.first_byte)).then_some(limit)
+        let pingora_waits = timeouts.between_bytes.max(timeouts.first_byte);
+        (unguarded || limit < pingora_waits).then_some(limit)
     }
 }
 
