@@ -30,14 +30,81 @@ pub(crate) fn edge(args: Args) -> Result<ExitCode> {
         }
         std::future::pending().await
     };
-    runtime()?.block_on(async {
+    notify("READY=1");
+    let runtime = runtime()?;
+    runtime.block_on(async {
         tokio::select! {
             stopped = until_stopped(&args) => stopped,
+            () = handle.taken_over() => Ok(()),
+            failed = start_successors(&args) => failed,
             failed = rotated => failed,
         }
     })?;
+    // A second signal, or the first one after an upgrade, shortens the wait.
+    let hurry = handle.hurry();
+    runtime.spawn(async move {
+        let _ = until_stopped(&args).await;
+        hurry.up();
+    });
     handle.shutdown();
     Ok(ExitCode::SUCCESS)
+}
+
+/// Starts this program anew at each SIGUSR2: the new process takes over when it is ready, and if it
+/// never is, this one goes on.
+async fn start_successors(args: &Args) -> Result<()> {
+    let mut asked = unix::signal(unix::SignalKind::user_defined2())?;
+    while asked.recv().await.is_some() {
+        if args.flag("supervised") {
+            tracing::warn!("a supervised process cannot be followed by another");
+            continue;
+        }
+        let mut words: Vec<_> = std::env::args_os().skip(1).collect();
+        if !words.iter().any(|word| word == "--upgrade") {
+            words.push("--upgrade".into());
+        }
+        let program = program()?;
+        match tokio::process::Command::new(&program).args(words).spawn() {
+            Ok(mut child) => drop(tokio::spawn(async move {
+                let ended = child.wait().await;
+                tracing::info!(?ended, "the process that was to take over has ended");
+            })),
+            Err(error) => {
+                tracing::error!(program = %program.display(), %error, "cannot start the next process");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The file that this process was started from, or what has been put in its place since.
+fn program() -> Result<PathBuf> {
+    let path = std::env::current_exe()?;
+    let text = path.to_string_lossy();
+    Ok(text.strip_suffix(" (deleted)").map_or_else(|| path.clone(), PathBuf::from))
+}
+
+/// Tells systemd, where it listens, how this process is doing and that it is the main one.
+fn notify(state: &str) {
+    let Some(path) = std::env::var_os("NOTIFY_SOCKET") else { return };
+    let told = || -> std::io::Result<()> {
+        use std::os::{
+            linux::net::SocketAddrExt,
+            unix::{
+                ffi::OsStrExt,
+                net::{SocketAddr, UnixDatagram},
+            },
+        };
+        let address = match path.as_bytes().strip_prefix(b"@") {
+            Some(name) => SocketAddr::from_abstract_name(name)?,
+            None => SocketAddr::from_pathname(&path)?,
+        };
+        let message = format!("{state}\nMAINPID={}\n", std::process::id());
+        UnixDatagram::unbound()?.send_to_addr(message.as_bytes(), &address).map(drop)
+    };
+    if let Err(error) = told() {
+        tracing::warn!(%error, "systemd could not be told");
+    }
 }
 
 /// `tidegate control-plane`
@@ -96,9 +163,7 @@ fn edge_config(args: &Args) -> Result<EdgeConfig> {
         args.get("node").map(str::to_owned).or(node.name).unwrap_or_else(|| "edge".to_owned());
     config.labels = node.labels;
     config.listen = match args.given("listen") {
-        Some(_) => {
-            args.all("listen").iter().map(|address| listener(address)).collect()
-        }
+        Some(_) => args.all("listen").iter().map(|address| listener(address)).collect(),
         None => node.listeners,
     };
     let admin = args.given("admin").unwrap_or(&node.admin);
@@ -123,6 +188,8 @@ fn edge_config(args: &Args) -> Result<EdgeConfig> {
     config.limit_keys = node.limit_keys;
     config.countries = node.countries;
     config.drain = node.drain;
+    config.upgrade_drain = node.upgrade_drain;
+    config.upgrade = args.flag("upgrade");
     config.limits = node.limits;
     config.trusted_proxies = node.trusted_proxies;
     config.forwarded_by = node.forwarded_by;

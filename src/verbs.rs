@@ -54,7 +54,13 @@ pub(crate) const VERBS: &[Verb] = &[
         summary: "run a data plane node",
         options: &[
             &[
-                opt("listen", "ADDR", "", "where clients connect; may repeat [127.0.0.1:8080]"),
+                opt(
+                    "listen",
+                    "ADDR",
+                    "",
+                    "where clients connect: ADDRESS:PORT or unix:/path, behind tls: with TLS; may repeat [127.0.0.1:8080]",
+                ),
+                opt("upgrade", "", "", "take over from the edge that runs with this data folder"),
                 opt("origin", "URL", "", "be a caching reverse proxy in front of this server"),
                 opt("spec", "FILE", "", "run one node from a spec file and follow its changes"),
                 opt("control-plane", "URL", "", "take the configuration from a control plane"),

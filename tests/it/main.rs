@@ -5,4 +5,5 @@
 mod alone;
 mod tidy;
 mod up;
+mod upgrade;
 mod world;

@@ -143,10 +143,17 @@ impl Process {
     pub(crate) fn id(&self) -> u32 {
         self.0.id()
     }
+
+    pub(crate) fn is_running(&mut self) -> bool {
+        matches!(self.0.try_wait(), Ok(None))
+    }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
+        if !self.is_running() {
+            return;
+        }
         // SIGTERM first: `up` must end its children.
         let _ = Command::new("kill").arg(self.0.id().to_string()).status();
         let deadline = Instant::now() + Duration::from_secs(20);

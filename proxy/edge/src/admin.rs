@@ -253,8 +253,17 @@ fn answer(status: u16, media_type: &'static str, body: Bytes) -> Answer {
     answer
 }
 
-/// Binds the admin address.
-pub(crate) async fn bind(address: SocketAddr) -> std::io::Result<(SocketAddr, TcpListener)> {
-    let listener = TcpListener::bind(address).await?;
+/// Binds the admin address, unless another process has given its socket of it.
+pub(crate) async fn bind(
+    address: SocketAddr,
+    given: Option<std::net::TcpListener>,
+) -> std::io::Result<(SocketAddr, TcpListener)> {
+    let is_it = |socket: &std::net::TcpListener| {
+        socket.local_addr().is_ok_and(|bound| bound == address || address.port() == 0)
+    };
+    let listener = match given.filter(is_it) {
+        Some(socket) => TcpListener::from_std(socket)?,
+        None => TcpListener::bind(address).await?,
+    };
     Ok((listener.local_addr()?, listener))
 }

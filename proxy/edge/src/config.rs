@@ -44,6 +44,10 @@ pub struct EdgeConfig {
     pub access_log: Option<AccessSettings>,
     /// How long open requests may go on after shutdown began.
     pub drain: Duration,
+    /// How long they may go on after another process took over.
+    pub upgrade_drain: Duration,
+    /// Whether to take over from a process that runs with the same data folder, if there is one.
+    pub upgrade: bool,
     /// The node's clock.
     pub clock: Clock,
 }
@@ -68,6 +72,7 @@ const CACHE_MEMORY_BYTES: u64 = 256 << 20;
 const LINKS_BYTES: u64 = 64 << 20;
 const LIMIT_KEYS: usize = 100_000;
 const DRAIN_S: u64 = 30;
+const UPGRADE_DRAIN_S: u64 = 3600;
 
 impl EdgeConfig {
     /// A node on a free port of the loopback interface, without admin pages and access log.
@@ -91,6 +96,8 @@ impl EdgeConfig {
             source,
             access_log: None,
             drain: Duration::from_secs(DRAIN_S),
+            upgrade_drain: Duration::from_secs(UPGRADE_DRAIN_S),
+            upgrade: false,
             clock: Clock::system(),
         }
     }

@@ -330,7 +330,8 @@ impl Conn {
     ) -> Poll<Next> {
         while self.watchdog.as_mut().poll(cx).is_ready() {
             let now = edge.node.clock.now();
-            if *shutdown.borrow() && self.pending.is_empty() {
+            // After an upgrade there is time: closing now could cross a request on its way.
+            if *shutdown.borrow() && self.pending.is_empty() && !edge.is_handed_over() {
                 return Poll::Ready(Next::Close);
             }
             if now.mono_us >= self.deadline_us {

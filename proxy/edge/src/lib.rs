@@ -34,6 +34,7 @@ mod fetch;
 mod fill;
 mod grpc;
 mod h2;
+mod handover;
 mod hit;
 mod identity;
 mod lane;
@@ -58,13 +59,14 @@ mod slow;
 mod socket;
 mod source;
 mod start;
+mod tier;
 mod variables;
 mod verify;
 mod view;
 mod welcome;
 
 use std::sync::{
-    Arc, OnceLock,
+    Arc, Mutex, OnceLock, PoisonError,
     atomic::{AtomicBool, Ordering::Relaxed},
 };
 
@@ -80,7 +82,7 @@ pub use clock::{Clock, Now};
 pub use config::{EdgeConfig, Source};
 pub use listen::Bound;
 pub use running::Modules;
-pub use start::{Handle, StartError};
+pub use start::{Handle, Hurry, StartError};
 
 use crate::facts::ConnectionFacts;
 
@@ -93,8 +95,10 @@ pub struct Edge {
     pub(crate) node: node::Node,
     draining: AtomicBool,
     pub(crate) caps: Arc<caps::Caps>,
-    drain: std::time::Duration,
-    subscription: OnceLock<Subscription>,
+    /// Another process serves in place of this one.
+    handed_over: AtomicBool,
+    drain_until: Mutex<Option<std::time::Instant>>,
+    subscription: Mutex<Option<Subscription>>,
     /// Calls to the control plane, where there is one.
     pub(crate) control_plane: OnceLock<tidegate_control_client::Client>,
 }
@@ -104,8 +108,13 @@ impl Edge {
         self.draining.load(Relaxed)
     }
 
+    pub(crate) fn is_handed_over(&self) -> bool {
+        self.handed_over.load(Relaxed)
+    }
+
     pub(crate) fn control_plane_status(&self) -> serde_json::Value {
-        match self.subscription.get().map(Subscription::status) {
+        let held = self.subscription.lock().unwrap_or_else(PoisonError::into_inner);
+        match held.as_ref().map(Subscription::status) {
             None => serde_json::Value::Null,
             Some(status) => serde_json::json!({
                 "connected": status.connected,

@@ -5,7 +5,7 @@ use std::{
     net::SocketAddr,
     path::Path,
     sync::{
-        Arc, OnceLock, Weak,
+        Arc, Mutex, OnceLock, PoisonError, Weak,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
     thread::JoinHandle,
@@ -20,12 +20,16 @@ use tidegate_limit::{Secret, Table as LimitTable};
 use tidegate_route::links;
 use tidegate_snapshot::Problem;
 use tidegate_spec::{NodeLimits, Protocol};
-use tidegate_store::{DiskConfig, DiskTier, Store};
+use tidegate_store::{DiskConfig, Store};
 use tidegate_telemetry::{AccessLog, Gauge, Samples, register_source};
 use tidegate_tls::Tls;
 use tidegate_upstream::{Upstreams, UpstreamsConfig};
 use tidegate_wasm::{HostConfig, MetricValue};
-use tokio::{runtime::Runtime, sync::watch};
+use tokio::{
+    runtime::Runtime,
+    sync::{oneshot, watch},
+    task::AbortHandle,
+};
 
 use crate::{
     Edge, EdgeConfig, Source, admin,
@@ -34,6 +38,7 @@ use crate::{
     clock::Clock,
     countries::Countries,
     dispatch::Calls,
+    handover::{self, Line, Offer, Taken},
     identity::Trust,
     limit::Pushed,
     listen::{self, Bound, Endpoint},
@@ -41,6 +46,7 @@ use crate::{
     running::{Modules, Running},
     single_flight::SingleFlight,
     source,
+    tier::SharedTier,
 };
 
 /// How often a draining node looks whether its connections are gone.
@@ -51,10 +57,27 @@ pub struct Handle {
     edge: Arc<Edge>,
     endpoints: Vec<Arc<Endpoint>>,
     addresses: Vec<SocketAddr>,
-    admin: Option<SocketAddr>,
+    admin: Option<Admin>,
     stop: watch::Sender<bool>,
     workers: Vec<JoinHandle<()>>,
     background: Runtime,
+    offer: Arc<Offer>,
+    next: Mutex<Option<oneshot::Receiver<Line>>>,
+    /// How long requests may go on after a stop, and after an upgrade.
+    drains: (Duration, Duration),
+}
+
+/// The admin pages.
+struct Admin {
+    address: SocketAddr,
+    task: AbortHandle,
+}
+
+/// Cuts a drain short, from another thread than the one that waits for it.
+#[derive(Clone)]
+pub struct Hurry {
+    edge: Arc<Edge>,
+    limit: Duration,
 }
 
 /// Why a node did not start.
@@ -95,26 +118,36 @@ impl Edge {
     /// what it has on disk and goes on trying.
     pub fn start(config: EdgeConfig) -> Result<Handle, StartError> {
         make_folder(&config.data)?;
+        let mut taken = if config.upgrade { take_over(&config.data)? } else { None };
         let background = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("tidegate-node")
             .enable_all()
             .build()
             .map_err(|error| StartError::Io { what: "starting the runtime".into(), error })?;
+        let (store, tier) = store(&config)?;
         let edge = Arc::new(Self {
             caps: Arc::new(Caps::new(config.limits)),
-            node: node(&config)?,
+            node: node(&config, store)?,
             draining: AtomicBool::new(false),
-            drain: config.drain,
-            subscription: OnceLock::new(),
+            handed_over: AtomicBool::new(false),
+            drain_until: Mutex::new(None),
+            subscription: Mutex::new(None),
             control_plane: OnceLock::new(),
         });
         let threads = config.threads.max(1);
-        let (endpoints, sockets) = listen::bind(&config.listen, threads, |_| Vec::new())
+        let (endpoints, sockets) =
+            listen::bind(&config.listen, threads, |settings| match &mut taken {
+                Some(taken) => taken.sockets(&settings.address),
+                None => Vec::new(),
+            })
             .map_err(|error| StartError::Io { what: "listening".into(), error })?;
         let addresses = tcp_addresses(&endpoints);
         register_source(Box::new(Expiries(Arc::downgrade(&edge))));
-        let admin = background.block_on(start_admin(&edge, config.admin))?;
+        let offer = Arc::new(Offer::default());
+        offer.add(&sockets).map_err(upgrading)?;
+        let given = taken.as_mut().and_then(Taken::admin);
+        let admin = background.block_on(start_admin(&edge, config.admin, given, &offer))?;
         background.block_on(configure(&edge, &config, &addresses))?;
         let (stop, shutdown) = watch::channel(false);
         let workers = sockets
@@ -126,13 +159,40 @@ impl Edge {
             })
             .collect::<Result<_, _>>()?;
         background.spawn(certificates::follow(Arc::downgrade(&edge)));
-        Ok(Handle { edge, endpoints, addresses, admin, stop, workers, background })
+        if let Some(taken) = taken {
+            taken.ready().map_err(upgrading)?;
+            tracing::info!("taken over from the process before");
+        }
+        let next = Mutex::new(background.block_on(next_process(&config.data, &offer, tier)));
+        let drains = (config.drain, config.upgrade_drain);
+        Ok(Handle {
+            edge,
+            endpoints,
+            addresses,
+            admin,
+            stop,
+            workers,
+            background,
+            offer,
+            next,
+            drains,
+        })
+    }
+
+    /// Open requests may go on for so long, and no longer than was said before.
+    fn drain_for(&self, limit: Duration) {
+        let until = Instant::now() + limit;
+        let mut before = self.drain_until.lock().unwrap_or_else(PoisonError::into_inner);
+        *before = Some(before.map_or(until, |before| before.min(until)));
     }
 
     /// Waits until every connection is gone or the drain deadline has passed.
     pub(crate) async fn drained(&self) {
-        let deadline = Instant::now() + self.drain;
-        while self.caps.open() > 0 && Instant::now() < deadline {
+        let is_late = || {
+            let until = *self.drain_until.lock().unwrap_or_else(PoisonError::into_inner);
+            until.is_some_and(|until| Instant::now() >= until)
+        };
+        while self.caps.open() > 0 && !is_late() {
             tokio::time::sleep(Duration::from_millis(DRAIN_POLL_MS)).await;
         }
     }
@@ -155,7 +215,7 @@ impl Handle {
     /// Where the admin pages are.
     #[must_use]
     pub fn admin(&self) -> Option<SocketAddr> {
-        self.admin
+        self.admin.as_ref().map(|admin| admin.address)
     }
 
     /// The node, for tests and embedders.
@@ -175,12 +235,51 @@ impl Handle {
         admin::metrics(&self.edge)
     }
 
-    /// Ends the node: no new connections, open requests go on until the drain deadline, idle
-    /// connections close.
-    pub fn shutdown(self) {
+    /// Waits until another process serves in place of this one. For ever where none can take over.
+    /// To be called once.
+    pub async fn taken_over(&self) {
+        let next = self.next.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let line = match next {
+            Some(next) => next.await.ok(),
+            None => None,
+        };
+        let Some(line) = line else { return std::future::pending().await };
+        self.edge.handed_over.store(true, Relaxed);
+        self.stop_accepting(self.drains.1);
+        line.draining();
+        tracing::info!(limit = ?self.drains.1, "another process serves: open requests go on here");
+    }
+
+    /// For whoever may lose patience while [`Handle::shutdown`] waits.
+    #[must_use]
+    pub fn hurry(&self) -> Hurry {
+        Hurry { edge: self.edge.clone(), limit: self.drains.0 }
+    }
+
+    fn stop_accepting(&self, limit: Duration) {
+        self.edge.drain_for(limit);
         self.edge.draining.store(true, Relaxed);
         Gauge::Draining.set(1);
+        if let Some(admin) = self.admin.as_ref().filter(|_| self.edge.is_handed_over()) {
+            admin.task.abort();
+        }
+        self.offer.close();
         let _ = self.stop.send(true);
+        if self.edge.is_handed_over() {
+            let mut held = self.edge.subscription.lock().unwrap_or_else(PoisonError::into_inner);
+            // What is pushed from now on is the next process's business.
+            if let Some(subscription) = held.take() {
+                self.background.spawn(subscription.shutdown());
+            }
+        }
+    }
+
+    /// Ends the node: no new connections, open requests go on until the drain deadline, idle
+    /// connections close. After [`Handle::taken_over`] the deadline is that of an upgrade.
+    pub fn shutdown(self) {
+        if !self.edge.is_handed_over() {
+            self.stop_accepting(self.drains.0);
+        }
         for worker in self.workers {
             let _ = worker.join();
         }
@@ -189,9 +288,57 @@ impl Handle {
     }
 }
 
+// === impl Hurry ===
+
+impl Hurry {
+    /// Open requests may go on no longer than after a stop.
+    pub fn up(&self) {
+        self.edge.drain_for(self.limit);
+    }
+}
+
 // === parts ===
 
-fn node(config: &EdgeConfig) -> Result<Node, StartError> {
+fn upgrading(error: io::Error) -> StartError {
+    StartError::Io { what: "taking over from the running process".into(), error }
+}
+
+fn take_over(data: &Path) -> Result<Option<Taken>, StartError> {
+    let taken = Taken::ask(data).map_err(upgrading)?;
+    if taken.is_none() {
+        tracing::info!("no process to take over from");
+    }
+    Ok(taken)
+}
+
+/// Tells when another process serves. A node that cannot be asked is one that cannot be upgraded, and
+/// runs all the same.
+async fn next_process(
+    data: &Path,
+    offer: &Arc<Offer>,
+    tier: Option<Arc<SharedTier>>,
+) -> Option<oneshot::Receiver<Line>> {
+    let listener = match handover::bind(data) {
+        Ok(listener) => listener,
+        Err(error) => {
+            tracing::warn!(%error, "no process will be able to take over from this one");
+            return None;
+        }
+    };
+    let (tell, told) = oneshot::channel();
+    let offer = offer.clone();
+    tokio::spawn(async move {
+        match handover::wait(listener, offer, tier).await {
+            Ok(line) => drop(tell.send(line)),
+            Err(error) => {
+                tracing::warn!(%error, "no process will be able to take over from this one")
+            }
+        }
+    });
+    Some(told)
+}
+
+fn node(config: &EdgeConfig, store: Store) -> Result<Node, StartError> {
     let access_log = match &config.access_log {
         None => AccessLog::off(),
         Some(settings) => AccessLog::start(settings)
@@ -226,7 +373,7 @@ fn node(config: &EdgeConfig) -> Result<Node, StartError> {
         trust: Trust { proxies: config.trusted_proxies.clone(), by: config.forwarded_by },
         running: ArcSwap::from_pointee(Running::empty().map_err(StartError::Problems)?),
         tls: tls(config)?,
-        store: store(config)?,
+        store,
         limit_table: Arc::new(LimitTable::new(config.limit_keys, Secret::new(random()?))),
         pushed: Pushed::default(),
         countries: countries(config)?,
@@ -317,22 +464,24 @@ fn countries(config: &EdgeConfig) -> Result<Countries, StartError> {
 
 /// The cache: in memory, and behind it on disk where the node has room for one. A disk that cannot
 /// be used is said and done without.
-fn store(config: &EdgeConfig) -> Result<Store, StartError> {
+fn store(config: &EdgeConfig) -> Result<(Store, Option<Arc<SharedTier>>), StartError> {
     let memory = config.cache_memory_bytes;
     if config.cache_disk_bytes > 0 {
         let folder = config.data.join("cache");
-        match DiskTier::open(&DiskConfig::new(&folder, config.cache_disk_bytes)) {
+        match SharedTier::open(DiskConfig::new(&folder, config.cache_disk_bytes)) {
             Ok(tier) => {
                 let tier = Arc::new(tier);
                 let settings = tidegate_store::Config::new(memory, tier.seed());
-                return Ok(Store::with_tier(settings, Some(tier)));
+                let store = Store::with_tier(settings, Some(tier.clone()));
+                return Ok((store, Some(tier)));
             }
             Err(error) => {
                 tracing::error!(folder = %folder.display(), %error, "the cache on disk is off");
             }
         }
     }
-    Ok(Store::new(tidegate_store::Config::new(memory, KeySeed::new(random()?))))
+    let settings = tidegate_store::Config::new(memory, KeySeed::new(random()?));
+    Ok((Store::new(settings), None))
 }
 
 /// The numbers of plugins and about plugins, for `/metrics`.
@@ -360,13 +509,16 @@ impl tidegate_telemetry::Source for PluginFigures {
 async fn start_admin(
     edge: &Arc<Edge>,
     address: Option<SocketAddr>,
-) -> Result<Option<SocketAddr>, StartError> {
+    given: Option<std::net::TcpListener>,
+    offer: &Offer,
+) -> Result<Option<Admin>, StartError> {
     let Some(address) = address else { return Ok(None) };
-    let (address, listener) = admin::bind(address)
+    let (address, listener) = admin::bind(address, given)
         .await
         .map_err(|error| StartError::Io { what: format!("admin address {address}"), error })?;
-    tokio::spawn(admin::serve(edge.clone(), listener));
-    Ok(Some(address))
+    offer.add_admin(&listener).map_err(upgrading)?;
+    let task = tokio::spawn(admin::serve(edge.clone(), listener)).abort_handle();
+    Ok(Some(Admin { address, task }))
 }
 
 async fn configure(
@@ -388,7 +540,7 @@ async fn configure(
             let reached_at =
                 addresses.first().map(|address| format!("http://{address}")).unwrap_or_default();
             let subscription = source::subscribe(edge, config, url, token, reached_at).await?;
-            let _ = edge.subscription.set(subscription);
+            *edge.subscription.lock().unwrap_or_else(PoisonError::into_inner) = Some(subscription);
             Ok(())
         }
     }

@@ -37,6 +37,9 @@ impl Node {
         let mut config = EdgeConfig::new(Source::Spec(Box::new(spec_of(spec)?)), data.path());
         config.clock = clock;
         config.threads = threads;
+        if !node_file.is_empty() && node_file.contains("[[listeners]]") {
+            config.listen = file.listeners;
+        }
         config.limits = file.limits;
         config.trusted_proxies = file.trusted_proxies;
         config.forwarded_by = file.forwarded_by;
