@@ -107,8 +107,10 @@ impl ShortlinkSpam {
         let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
         let host = authority.rsplit('@').next().unwrap_or_default();
         let host = host.rsplit_once(':').map_or(host, |(host, _)| host).trim_end_matches('.');
-        let among =
-            |patterns: &[Pattern]| patterns.iter().any(|pattern| pattern.matches_lower(host));
+        // A host is refused with all below it.
+        let among = |patterns: &[Pattern]| {
+            patterns.iter().any(|pattern| parents(host).any(|name| pattern.matches_lower(name)))
+        };
         let config = &self.config;
         if host.is_empty() {
             return Some("host");
@@ -128,10 +130,14 @@ impl ShortlinkSpam {
 
 /// A host is listed with its whole name or one of its parents.
 fn listed(world: &dyn World, lists: &[String], host: &str) -> bool {
+    lists.iter().any(|list| parents(host).any(|name| world.listed(list, name)))
+}
+
+/// The whole name and its parents, down to two labels.
+fn parents(host: &str) -> impl Iterator<Item = &str> {
     let names =
         std::iter::successors(Some(host), |name| name.split_once('.').map(|(_, rest)| rest));
-    let names: Vec<&str> = names.filter(|name| name.contains('.')).collect();
-    lists.iter().any(|list| names.iter().any(|name| world.listed(list, name)))
+    names.filter(|name| name.contains('.'))
 }
 
 /// Numbers in place of a name, and names of mixed or disguised alphabets.
@@ -175,6 +181,7 @@ mod tests {
             ("https://www.bad.example/", Some("listed")),
             ("https://login.evil.example./x", Some("listed")),
             ("https://notevil.example/x", None),
+            ("https://a.b.bad.example/", Some("listed")),
             ("https://bit.ly/abc", Some("shortener")),
             ("https://EXAMPLE.com/abc", Some("shortener")),
             ("https://bank.example@evil2.example/", Some("user")),

@@ -19,6 +19,15 @@ type Section = Vec<(String, Vec<u8>)>;
 pub(crate) struct Request {
     pub(crate) maps: [Option<Section>; 4],
     pub(crate) bodies: [Vec<u8>; 2],
+    /// Address and port of the client, when it matters.
+    pub(crate) client: Option<String>,
+    pub(crate) site: Site,
+}
+
+/// What a host knows of where a client is.
+#[derive(Debug, Default)]
+pub(crate) struct Site {
+    pub(crate) country: Option<String>,
 }
 
 fn index(map: Map) -> usize {
@@ -107,7 +116,10 @@ impl Exchange for Request {
 
     fn property(&self, path: &str) -> Option<Value<'_>> {
         match path {
-            "source.address" => Some(Value::text("192.0.2.1:4711")),
+            "source.address" => {
+                Some(Value::text(self.client.as_deref().unwrap_or("192.0.2.1:4711")))
+            }
+            "source.country" => self.site.country.as_deref().map(Value::text),
             "source.port" => Some(Value::Int(4711)),
             "connection.mtls" => Some(Value::Bool(false)),
             _ => None,
