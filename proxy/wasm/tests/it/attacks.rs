@@ -161,7 +161,7 @@ fn named_bots(dice: &mut Dice, _n: usize) -> Visit {
 
 fn scanners(dice: &mut Dice, n: usize) -> Visit {
     // Some scanners, each of which walks through traps and ordinary pages alike.
-    if n % 5 > 0 {
+    if !n.is_multiple_of(5) {
         return injections_free(dice);
     }
     let scanner = n / 5 % 4;
