@@ -10,7 +10,7 @@ use std::{
 /// Layers from the bottom up. A crate imports only from layers below its own.
 const LAYERS: &[&[&str]] = &[
     &["proxy/http", "proxy/spec", "proxy/telemetry", "control-plane/sql"],
-    &["proxy/http2", "proxy/route", "proxy/sign", "proxy/limit", "proxy/cache"],
+    &["proxy/http2", "proxy/route", "proxy/sign", "proxy/limit", "proxy/cache", "proxy/media"],
     &["proxy/snapshot", "control-plane/api", "origin/kit"],
     &[
         "proxy/store",
@@ -30,8 +30,15 @@ const LAYERS: &[&[&str]] = &[
 const TEST_ONLY: &[&str] = &["proxy/testkit"];
 
 /// Crates that decide and never act: no runtime, no sockets.
-const PURE: &[&str] =
-    &["proxy/http", "proxy/http2", "proxy/route", "proxy/sign", "proxy/limit", "proxy/cache"];
+const PURE: &[&str] = &[
+    "proxy/http",
+    "proxy/http2",
+    "proxy/route",
+    "proxy/sign",
+    "proxy/limit",
+    "proxy/cache",
+    "proxy/media",
+];
 const IMPURE_DEPENDENCIES: &[&str] = &["tokio", "hyper", "pingora-core", "rusqlite", "axum"];
 
 /// Heavy things live in exactly one crate each.
