@@ -163,7 +163,7 @@ impl Reader {
             self.playlist(uri);
             return;
         }
-        self.media.segments += 1;
+        self.media.segments = self.media.segments.saturating_add(1);
         self.media.closed_parts = (self.parts > 0).then_some(self.parts);
         self.parts = 0;
         push(&mut self.media.uris, uri);
@@ -218,7 +218,7 @@ impl Reader {
         }
         self.media.open_parts = self.parts;
         // Sums of numbers that a stranger chose.
-        self.media.first_msn = self.media.first_msn.min(u64::MAX >> 1);
+        self.media.first_msn = self.media.first_msn.min(u64::MAX >> 2);
         self.media.segments = self.media.segments.min(u64::MAX >> 2);
         Playlist::Media(self.media)
     }

@@ -6,6 +6,7 @@ mod headers;
 mod keysets;
 mod limits;
 mod links;
+mod media;
 mod names;
 mod plugins;
 mod sites;

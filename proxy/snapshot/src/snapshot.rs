@@ -127,6 +127,8 @@ pub struct Route {
     pub methods: MethodSet,
     /// What answers.
     pub action: Action,
+    /// Who may have it at all.
+    pub access: Option<Box<Access>>,
     /// The keyset of signed URLs, when one is required.
     pub verify: Option<KeysetIndex>,
     /// Limits, the site's first.
@@ -135,6 +137,8 @@ pub struct Route {
     pub plugins: Box<[PluginIndex]>,
     /// How answers are kept; `None` passes every request.
     pub cache: Option<Arc<Policy>>,
+    /// Delivery of segmented media.
+    pub media: Option<Box<Media>>,
     /// Header edits, the site's first; `None` when there are none.
     pub headers: Option<Box<HeaderPolicy>>,
     /// Compression; `None` where there is none.
@@ -145,6 +149,43 @@ pub struct Route {
     pub timeout: Option<Duration>,
     /// Protocols that a client may switch to, in lower case.
     pub upgrades: Box<[Box<str>]>,
+}
+
+/// Who may have what a route serves.
+#[derive(Debug)]
+pub struct Access {
+    /// Only these countries; empty allows all.
+    pub countries: Box<[[u8; 2]]>,
+    /// None of these.
+    pub countries_except: Box<[[u8; 2]]>,
+    /// Hosts of the pages that may embed it; `None` allows all. A name with a dot in front stands for
+    /// everything below it.
+    pub referers: Option<Box<[Box<str>]>>,
+    /// Whether a request that names no page passes.
+    pub referer_empty: bool,
+}
+
+/// Delivery of segmented media.
+#[derive(Debug)]
+pub struct Media {
+    /// What the addresses inside manifests carry.
+    pub tokens: tidegate_spec::ManifestTokens,
+    /// Life of minted tokens for segments, seconds.
+    pub token_s: u64,
+    /// Life of minted tokens for playlists, seconds.
+    pub playlist_token_s: u64,
+    /// Leading segments of the path that a minted token opens; 0 is the manifest's folder.
+    pub token_segments: usize,
+    /// Bytes of a slice.
+    pub slice_bytes: Option<u64>,
+    /// Segments fetched ahead.
+    pub prefetch: usize,
+    /// Whether answers carry `CMSD-Dynamic`.
+    pub cmsd: bool,
+    /// The upstream that stands in.
+    pub standby: Option<UpstreamIndex>,
+    /// Target durations without anything new after which a stream stands still.
+    pub stalled_after: u64,
 }
 
 /// What answers a request.

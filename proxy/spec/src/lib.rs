@@ -28,6 +28,7 @@ pub mod fuzz;
 pub mod keys;
 pub mod limit;
 pub mod link;
+pub mod media;
 pub mod node_file;
 pub mod plugin;
 pub mod problem;
@@ -59,6 +60,8 @@ pub use node_file::{
     ForwardedBy, Http2Limits, Listener, Network, NetworkInvalid, NodeConfig, NodeLimits, Protocol,
     ProxyProtocol,
 };
+pub use node_file::{ForwardedBy, Http2Limits, Network, NetworkInvalid, NodeConfig, NodeLimits};
+pub use media::{CountryPolicy, ManifestTokens, MediaPolicy, RefererPolicy};
 pub use plugin::{OnFailure, Plugin, PluginModule};
 pub use problem::Problem;
 pub use reader::key_path;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::compress::CompressPolicy;
+use crate::media::{CountryPolicy, MediaPolicy, RefererPolicy};
 use crate::resource::{choice, resource};
 use crate::tls::SiteTls;
 use crate::units::Size;
@@ -43,6 +44,10 @@ resource! {
         pub matches as "match": Match,
         /// What answers them.
         pub action: Action,
+        /// Countries that may have it.
+        pub countries: Option<CountryPolicy>,
+        /// Pages that may embed it.
+        pub referers: Option<RefererPolicy>,
         /// Requires a signed URL.
         pub verify: Option<VerifyPolicy>,
         /// Rate limits; all are checked before any is charged.
@@ -51,6 +56,8 @@ resource! {
         pub plugins: Vec<String>,
         /// Cache policy by name, `standard` (RFC 9111), or `off`.
         pub cache: Option<String>,
+        /// Delivery of segmented media.
+        pub media: Option<MediaPolicy>,
         /// Header edits.
         pub headers: HeaderPolicy,
         /// Compression, in place of the site's.

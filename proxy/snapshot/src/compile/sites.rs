@@ -146,6 +146,9 @@ impl<'s> Compiler<'s> {
             self.resolve(Kind::Keyset, &verify.keyset, &format!("{path}.verify.keyset"))
         });
         let cache = self.route_cache(spec, shared, path);
+        let access = self.access(spec, path);
+        let media = self.media(spec, path);
+        let cache = if media.is_some() { cache.map(super::media::with_directives) } else { cache };
         let headers = self.headers(&spec.headers, &format!("{path}.headers"));
         if let Some(timeout) = spec.timeout {
             self.duration(timeout, &format!("{path}.timeout"));
@@ -191,10 +194,12 @@ impl<'s> Compiler<'s> {
             path: pattern?,
             methods,
             action: action?,
+            access,
             verify: verify.map(KeysetIndex),
             limits,
             plugins: joined(&shared.plugins, plugins).map(PluginIndex).collect(),
             cache,
+            media,
             headers: (!headers.is_empty()).then(|| Box::new(headers)),
             compress,
             body_bytes_max: spec.body_bytes_max.map(|size| size.0),

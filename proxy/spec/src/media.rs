@@ -1,0 +1,62 @@
+//! Segmented media on a route, and who may have it.
+
+use std::time::Duration;
+
+use crate::resource::{resource, words};
+use crate::units::Size;
+
+resource! {
+    /// Delivery of segmented media: HLS, LL-HLS and DASH by the book. `{}` turns it on.
+    pub struct MediaPolicy {
+        /// What the addresses inside manifests carry.
+        pub tokens: ManifestTokens = ManifestTokens::Keep,
+        /// How long minted tokens open segments, keys and parts.
+        pub token_lifetime: Duration = Duration::from_secs(600),
+        /// How long minted tokens open the playlists of a multivariant playlist.
+        pub playlist_token_lifetime: Duration = Duration::from_secs(86_400),
+        /// How many leading segments of the path a minted token opens; 0 is the manifest's own folder.
+        pub token_segments: u32 = 0,
+        /// Large files are fetched and kept in slices of this size; whole when absent.
+        pub slice: Option<Size>,
+        /// Segments that are fetched ahead of the players, by manifest and by CMCD; 0 fetches none.
+        pub prefetch: u32 = 0,
+        /// Whether answers say what this node knows of them (CMSD-Dynamic).
+        pub cmsd: bool = false,
+        /// An upstream that is asked while the route's own fails, or stands still in a live stream.
+        pub standby: Option<String>,
+        /// Target durations without anything new after which a live stream stands still.
+        pub stalled_after: u32 = 3,
+    }
+}
+
+words! {
+    /// What the addresses inside manifests carry.
+    pub enum ManifestTokens {
+        /// What the origin wrote.
+        Keep = "keep",
+        /// The token parameters of the request for the manifest.
+        Copy = "copy",
+        /// A short-lived token of Tidegate's own, signed with the route's keyset.
+        Mint = "mint",
+    }
+}
+
+resource! {
+    /// Countries of clients (ISO 3166-1 alpha-2), from the node's `countries` file.
+    pub struct CountryPolicy {
+        /// Only these; a client of an unknown country is refused.
+        pub only: Vec<String>,
+        /// All but these.
+        pub except: Vec<String>,
+    }
+}
+
+resource! {
+    /// Which pages may embed what is served.
+    pub struct RefererPolicy {
+        /// Hosts of the pages: `example.com`, `*.example.com`.
+        pub only: Vec<String>,
+        /// Whether a request without `Referer` and `Origin` passes: many players send none.
+        pub empty: bool = true,
+    }
+}
