@@ -11,7 +11,6 @@ use tidegate_control_client::{
     Apply, Client, ClientError,
     api::{Change, ChangeKind, Node, NodeKind, NodeList, Phase, Problem, Purge, PurgeTarget},
 };
-use tidegate_sign::{Algorithm, Carrier, Claims, Key, Keyset, KeysetOptions, Scope, mint_url};
 
 use crate::{
     cli::Args,
@@ -229,30 +228,14 @@ pub(crate) fn link_create(args: Args) -> Result<ExitCode> {
     Ok(say(&format!("{}\n", answer["short_url"].as_str().unwrap_or(&text))))
 }
 
-/// `tidegate sign`
-pub(crate) fn sign(args: Args) -> Result<ExitCode> {
-    let secret = std::env::var("TIDEGATE_SECRET").ok().or(args.get("secret").map(str::to_owned));
-    let secret = secret.context("--secret BASE64URL or TIDEGATE_SECRET")?;
-    let key =
-        Key::from_text(args.get("key").unwrap_or("demo"), Algorithm::HmacSha256, secret.trim())?;
-    let keyset = Keyset::new(KeysetOptions {
-        name: "cli".to_owned(),
-        keys: vec![key],
-        formats: Vec::new(),
-        skew_s: 0,
-    })?;
-    let lifetime = tidegate_spec::units::parse_duration(args.get("expires").unwrap_or("10m"))
-        .context("--expires: write 30s, 10m or 12h")?;
-    let now_s = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs();
-    let url = &args.positional[0];
-    let path = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
-    let path = path[path.find('/').unwrap_or(path.len())..].split(['?', '#']).next().unwrap_or("/");
-    let scope = match args.flag("prefix") {
-        true => Scope::Prefix(path[..=path.rfind('/').unwrap_or(0)].to_owned()),
-        false => Scope::Path(path.to_owned()),
-    };
-    let claims = Claims::new(scope, now_s + lifetime.as_secs());
-    Ok(say(&format!("{}\n", mint_url(&keyset, url, &claims, &Carrier::Query)?)))
+/// `tidegate warm`
+pub(crate) fn warm(args: Args) -> Result<ExitCode> {
+    let admin = args.get("admin").unwrap_or_default();
+    let segments: usize = args.get("segments").unwrap_or("3").parse().context("--segments")?;
+    let wish = serde_json::json!({ "urls": args.positional, "segments": segments }).to_string();
+    let (status, body) = runtime()?.block_on(send("POST", &format!("{admin}/warm"), wish))?;
+    say(&String::from_utf8_lossy(&body));
+    Ok(if status == 200 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// `tidegate explain`

@@ -4,6 +4,7 @@ mod admin;
 mod cli;
 mod plugin;
 mod programs;
+mod sign;
 mod supervise;
 mod up;
 mod verbs;

@@ -10,11 +10,12 @@ use serde::{Deserialize, Serialize};
 use tidegate_origin_kit::caching::{Cached, Caching};
 use tidegate_origin_kit::extract::{Path, Query};
 use tidegate_origin_kit::fault::Problem;
-use tidegate_origin_kit::{Clock, Fault, Moment};
+use tidegate_origin_kit::{Clock, Fault, Micros, Moment};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::low_latency::Channel;
 use crate::mint::{PREFIX, Signer, TOKEN_SECS_MAX};
 use crate::playlist;
 use crate::shelf::{Shelf, Stock};
@@ -50,6 +51,8 @@ pub(crate) struct Session {
     pub(crate) expires_at: Moment,
     /// Multivariant playlist of the channel.
     pub(crate) live: String,
+    /// Multivariant playlist of the channel at low latency.
+    pub(crate) low_latency: String,
     /// Multivariant playlist of the film.
     pub(crate) vod: String,
     /// A segment of the film.
@@ -71,6 +74,8 @@ pub(crate) fn router(desk: Desk) -> OpenApiRouter {
     OpenApiRouter::new()
         .routes(routes!(session))
         .routes(routes!(master))
+        .routes(routes!(low_latency_master))
+        .routes(routes!(low_latency))
         .routes(routes!(file))
         .with_state(desk)
 }
@@ -118,6 +123,132 @@ async fn file(
             other => segment(title, stream, rendition, other, &desk.clock),
         }
     })
+}
+
+/// The delivery directives of a playlist request.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Directives {
+    /// Hold the answer until this segment is there.
+    #[serde(rename = "_HLS_msn")]
+    pub(crate) msn: Option<u64>,
+    /// Hold it until this part of the segment is there.
+    #[serde(rename = "_HLS_part")]
+    pub(crate) part: Option<u64>,
+    /// A delta update is welcome.
+    #[serde(rename = "_HLS_skip")]
+    pub(crate) skip: Option<String>,
+}
+
+/// The multivariant playlist of the low-latency channel.
+#[utoipa::path(get, path = "/media/demo/ll/master.m3u8", tag = "media", responses(
+    (status = 200, content_type = "application/vnd.apple.mpegurl"), (status = 503, body = Problem)))]
+async fn low_latency_master(State(desk): State<Desk>) -> Result<Response, Fault> {
+    with_stream(&desk, |stream| {
+        let caching = Caching::public(COMPLETE_PLAYLIST_SECS).key(LOW_LATENCY_KEY);
+        Ok(text(caching, playlist::master(stream)))
+    })
+}
+
+/// A playlist, an initialisation section, a segment or a part of the low-latency channel. What is not
+/// published yet is waited for.
+#[utoipa::path(get, path = "/media/demo/ll/{rendition}/{file}", tag = "media",
+    params(("rendition", Path), ("file", Path), Directives), responses(
+    (status = 200), (status = 400, body = Problem), (status = 404, body = Problem),
+    (status = 503, body = Problem)))]
+async fn low_latency(
+    State(desk): State<Desk>,
+    Path((rendition, file)): Path<(String, String)>,
+    Query(directives): Query<Directives>,
+) -> Result<Response, Fault> {
+    let until = with_channel(&desk, &rendition, |channel, epoch, _| {
+        wait_until(channel, epoch, &file, &directives, desk.clock.now())
+    })?;
+    if let Some(until) = until {
+        let wait = u64::try_from(until - desk.clock.now()).unwrap_or(0);
+        // A moment more: who wakes early would see the playlist of before.
+        tokio::time::sleep(std::time::Duration::from_micros(wait + 1000)).await;
+    }
+    with_channel(&desk, &rendition, |channel, epoch, others| {
+        let newest = channel.newest(epoch, desk.clock.now());
+        let keep = |seconds| Caching::public(seconds).key(LOW_LATENCY_KEY);
+        match file.as_str() {
+            "index.m3u8" => {
+                let skip = directives.skip.as_deref().is_some_and(|s| s == "YES" || s == "v2");
+                let seconds = if directives.msn.is_some() { 6 * SEGMENT_SECS } else { 1 };
+                Ok(text(keep(seconds), channel.playlist(epoch, newest, skip, others)))
+            }
+            "init.mp4" => Ok(media(Caching::Immutable.key(LOW_LATENCY_KEY), &channel.init)),
+            other => {
+                let name = other.strip_suffix(".m4s").ok_or(Fault::NotFound("segment"))?;
+                let bytes = match name.split_once('.') {
+                    Some((msn, part)) => whole(msn)
+                        .zip(whole(part))
+                        .and_then(|(msn, part)| channel.part(newest, msn, part).cloned()),
+                    None => whole(name).and_then(|msn| channel.segment(newest, msn)),
+                };
+                let bytes = bytes.ok_or(Fault::NotFound("segment"))?;
+                Ok(media(keep(LIVE_SEGMENT_SECS), &bytes))
+            }
+        }
+    })
+}
+
+const LOW_LATENCY_KEY: &str = "media:demo:ll";
+
+/// A number in its one spelling.
+fn whole(text: &str) -> Option<u64> {
+    text.parse::<u64>().ok().filter(|number| number.to_string() == text)
+}
+
+/// When the answer can be given, if that is not now (draft 6.2.5.2).
+fn wait_until(
+    channel: &Channel,
+    epoch: Micros,
+    file: &str,
+    directives: &Directives,
+    now: Micros,
+) -> Result<Option<Micros>, Fault> {
+    let newest = channel.newest(epoch, now);
+    let at = |msn, part| Some(channel.published_at(epoch, msn, part)).filter(|at| *at > now);
+    if file == "index.m3u8" {
+        return match (directives.msn, directives.part) {
+            (None, None) => Ok(None),
+            (None, Some(_)) => Err(Fault::Malformed("_HLS_part needs _HLS_msn".to_owned())),
+            (Some(msn), _) if msn > newest.msn + 2 => {
+                Err(Fault::Malformed("_HLS_msn is too far ahead of the live edge".to_owned()))
+            }
+            // A part behind the last one means the first of the next segment.
+            (Some(msn), Some(part)) if part >= channel.parts(msn) => Ok(at(msn + 1, 0)),
+            (Some(msn), part) => Ok(at(msn, part.unwrap_or(u64::MAX))),
+        };
+    }
+    let part = file.strip_suffix(".m4s").and_then(|name| name.split_once('.'));
+    let part = part.and_then(|(msn, part)| whole(msn).zip(whole(part)));
+    // The part that the playlist hints at, and no other.
+    let hinted = part.filter(|place| *place == (newest.msn, newest.parts));
+    Ok(hinted.and_then(|(msn, part)| at(msn, part)))
+}
+
+/// The channel of a size, its beginning, and the names of the other sizes.
+fn with_channel<T>(
+    desk: &Desk,
+    rendition: &str,
+    answer: impl FnOnce(&Channel, Micros, &[&str]) -> Result<T, Fault>,
+) -> Result<T, Fault> {
+    let stock = desk.shelf.now();
+    let stream = match stock.as_ref() {
+        Stock::Ready(stream) => stream,
+        Stock::Looking | Stock::Cutting(_) => {
+            return Err(not_ready("the demo video is being made"));
+        }
+        Stock::Lacking(why) | Stock::Failed(why) => return Err(not_ready(why)),
+    };
+    let size = stream.rendition(rendition).ok_or(Fault::NotFound("rendition"))?;
+    let channel = size.channel.as_ref().ok_or(Fault::NotFound("channel"))?;
+    let names = stream.renditions.iter().map(|other| other.name.as_str());
+    let others: Vec<&str> = names.filter(|name| *name != rendition).collect();
+    answer(channel, stream.epoch, &others)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -226,6 +357,7 @@ fn describe(stock: &Stock, (base, signed): (String, bool), expires_at: Moment) -
         signed,
         expires_at,
         live: format!("{base}/live/master.m3u8"),
+        low_latency: format!("{base}/ll/master.m3u8"),
         vod: format!("{base}/vod/master.m3u8"),
         segment: format!("{base}/{segment}"),
         segment_unsigned: format!("{PREFIX}/{segment}"),

@@ -6,11 +6,13 @@ use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::stream::{RENDITIONS, SEGMENT_SECS, STREAM_SECS};
+use crate::stream::{PARTS_FILE, RENDITIONS, SEGMENT_SECS, STREAM_SECS};
 
 /// Bytes of ffmpeg's complaints that are kept.
 const COMPLAINT_BYTES_MAX: u64 = 4096;
 const FPS: u32 = 25;
+/// Shortest fragment of the low-latency channel, microseconds.
+const PART_US: u32 = 500_000;
 
 const FONTS: &[&str] = &[
     "/usr/share/fonts/truetype/dejavu/DejaVuSansMono.ttf",
@@ -36,8 +38,21 @@ pub(crate) async fn cut(
     draws_text: bool,
     progress: impl Fn(u8) + Send,
 ) -> Result<(), CutError> {
+    run(folder, arguments(draws_text.then(font).flatten()), progress).await?;
+    for rendition in &RENDITIONS {
+        run(folder, parts(rendition.name), |_| ()).await?;
+    }
+    Ok(())
+}
+
+/// Runs ffmpeg in the folder.
+async fn run(
+    folder: &Path,
+    arguments: Vec<String>,
+    progress: impl Fn(u8) + Send,
+) -> Result<(), CutError> {
     let mut child = Command::new("ffmpeg")
-        .args(arguments(draws_text.then(font).flatten()))
+        .args(arguments)
         .current_dir(folder)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -99,6 +114,16 @@ fn arguments(font: Option<&str>) -> Vec<String> {
     args.extend(["-filter_complex".to_owned(), filter(font)]);
     args.extend(outputs());
     args
+}
+
+/// Packs the segments of a size anew, in fragments of half a second.
+fn parts(name: &str) -> Vec<String> {
+    let text = format!(
+        "-hide_banner -loglevel error -nostdin -y -progress pipe:1 -i {name}/index.m3u8 -map 0:v -map 0:a \
+         -c copy -f mp4 -movflags +empty_moov+default_base_moof+frag_keyframe+cmaf \
+         -frag_duration {PART_US} {name}/{PARTS_FILE}"
+    );
+    text.split(' ').map(str::to_owned).collect()
 }
 
 /// Without a font the picture is the one that has a clock of its own.

@@ -2,7 +2,8 @@
 //! addresses for it.
 //!
 //! The same segments are served twice: as a short film that is complete (`vod`), and as a channel that
-//! never ends (`live`), whose playlist moves with the clock and loops over them.
+//! never ends (`live`), whose playlist moves with the clock and loops over them. A third form, `ll`, is the
+//! channel at low latency: the same film in parts of half a second, with blocking playlists and hints.
 //!
 //! It verifies no signature: that is the edge's part. It keeps no state but the segments.
 //!
@@ -16,6 +17,8 @@
 mod api;
 mod cut;
 mod ffmpeg;
+mod fragments;
+mod low_latency;
 mod mint;
 mod playlist;
 mod shelf;

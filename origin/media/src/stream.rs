@@ -7,10 +7,15 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tidegate_origin_kit::Micros;
 
+use crate::fragments::Fragments;
+use crate::low_latency::Channel;
+
 /// Seconds of a segment.
 pub(crate) const SEGMENT_SECS: u32 = 2;
 /// Seconds of the whole stream.
 pub(crate) const STREAM_SECS: u32 = 60;
+/// The film of one size in fragments.
+pub(crate) const PARTS_FILE: &str = "parts.mp4";
 /// The file that says that a folder is whole.
 pub(crate) const MARK: &str = "stream.json";
 
@@ -45,6 +50,8 @@ pub(crate) struct Rendition {
     pub(crate) attributes: String,
     pub(crate) init: Bytes,
     pub(crate) segments: Vec<Segment>,
+    /// The film in parts, where the folder has it.
+    pub(crate) channel: Option<Channel>,
 }
 
 /// One segment.
@@ -104,7 +111,14 @@ fn load_rendition(folder: &Path, attributes: &str, playlist: &str) -> io::Result
         attributes: attributes.to_owned(),
         init: init.into(),
         segments: load_segments(folder, &text)?,
+        channel: load_channel(folder),
     })
+}
+
+/// A folder that was cut before there was a low-latency channel goes without.
+fn load_channel(folder: &Path) -> Option<Channel> {
+    let file = Bytes::from(std::fs::read(folder.join(PARTS_FILE)).ok()?);
+    Channel::of(Fragments::read(&file)?)
 }
 
 fn load_segments(folder: &Path, playlist: &str) -> io::Result<Vec<Segment>> {

@@ -16,6 +16,7 @@ fn made_up(segments: usize, epoch: i64) -> Stream {
         attributes: "BANDWIDTH=1,CODECS=\"avc1.42c01e\"".to_owned(),
         init: Bytes::from_static(b"init"),
         segments: segments.collect(),
+        channel: None,
     };
     Stream { epoch, renditions: vec![rendition] }
 }

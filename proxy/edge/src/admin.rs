@@ -8,6 +8,7 @@
 //! | `GET /status` | revision, hash, connection to the control plane, cache, link tables (JSON) |
 //! | `GET /config` | the configuration in force, without secrets (JSON) |
 //! | `GET /explain?url=URL` | what the cache knows of a URL and why (JSON) |
+//! | `POST /warm` | `{"urls":["..."],"segments":3}`: fetches them into the cache, and what playlists among them name |
 //! | `POST /purge` | `{"targets":[{"url":"..."}],"soft":false}` on this node only |
 //!
 //! They are meant for a loopback or management address: there is no login.
@@ -58,6 +59,7 @@ async fn handle(edge: Arc<Edge>, request: Request<Incoming>) -> Result<Answer, I
         (&Method::GET, "/config") => json(200, &edge.node.running.load().snapshot.describe()),
         (&Method::GET, "/explain") => explained(&edge, request.uri().query().unwrap_or("")),
         (&Method::POST, "/purge") => purge(&edge, request).await,
+        (&Method::POST, "/warm") => warm(&edge, request).await,
         _ => fault(404, "there is no such admin page"),
     })
 }
@@ -226,6 +228,34 @@ async fn purge(edge: &Edge, request: Request<Incoming>) -> Answer {
         Ok(purge) => {
             purge.targets.iter().for_each(|target| edge.purge(target, purge.soft));
             json(200, &json!({ "purged": purge.targets.len() }))
+        }
+        Err(error) => fault(422, &error.to_string()),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WarmRequest {
+    urls: Vec<String>,
+    /// Segments of each playlist.
+    #[serde(default = "warm_segments")]
+    segments: usize,
+}
+
+const fn warm_segments() -> usize {
+    3
+}
+
+/// Warming runs here, on the one thread beside the workers: it leaves them alone.
+async fn warm(edge: &Arc<Edge>, request: Request<Incoming>) -> Answer {
+    let body = Limited::new(request.into_body(), BODY_BYTES_MAX).collect().await;
+    let Ok(body) = body.map(http_body_util::Collected::to_bytes) else {
+        return fault(413, "the body is larger than a mebibyte, or did not arrive");
+    };
+    match serde_json::from_slice::<WarmRequest>(&body) {
+        Ok(wish) => {
+            let warmed = crate::media::warm(edge, wish.urls, wish.segments).await;
+            json(200, &json!(warmed))
         }
         Err(error) => fault(422, &error.to_string()),
     }

@@ -1,9 +1,12 @@
 //! Which country an address is in, from a file that the operator brings.
 //!
 //! One line a range: `first,last,CC`, IPv4 and IPv6, as the freely available country tables come.
+//! A file that ends in `.mmdb` is a country or city database of that format.
 //! Quotes around the values are taken off, more columns are passed over, lines that begin with `#` too.
 
 use std::{io, net::IpAddr, path::Path};
+
+use maxminddb::{MaxMindDbError, PathElement, WithinOptions};
 
 /// Ranges of addresses with their countries, in order.
 #[derive(Default)]
@@ -25,6 +28,9 @@ impl Countries {
     /// # Errors
     /// It cannot be read, or a line of it is not of the form.
     pub(crate) fn load(path: &Path) -> io::Result<Self> {
+        if path.extension().is_some_and(|extension| extension == "mmdb") {
+            return Self::read_mmdb(std::fs::read(path)?);
+        }
         Self::read(&std::fs::read_to_string(path)?)
     }
 
@@ -38,6 +44,31 @@ impl Countries {
         let range = &self.ranges[at];
         let country = std::str::from_utf8(&range.country).ok()?;
         (address <= range.last).then_some(country)
+    }
+
+    /// Country and city databases name the country of each network; all of them are taken over at once.
+    fn read_mmdb(bytes: Vec<u8>) -> io::Result<Self> {
+        let wrong = |error: MaxMindDbError| io::Error::new(io::ErrorKind::InvalidData, error);
+        let reader = maxminddb::Reader::from_source(bytes).map_err(wrong)?;
+        let iso_code = [PathElement::Key("country"), PathElement::Key("iso_code")];
+        let mut ranges: Vec<Range> = Vec::new();
+        for found in reader.networks(WithinOptions::default()).map_err(wrong)? {
+            let found = found.map_err(wrong)?;
+            let code: Option<String> = found.decode_path(&iso_code).map_err(wrong)?;
+            let code = code.and_then(|code| <[u8; 2]>::try_from(code.into_bytes()).ok());
+            let Some(country) = code.filter(|code| code.is_ascii()) else { continue };
+            let network = found.network().map_err(wrong)?;
+            let (first, last) = (mapped(network.network()), mapped(network.broadcast()));
+            match ranges.last_mut() {
+                // Neighbours of one country become one range.
+                Some(before) if before.country == country && before.last + 1 == first => {
+                    before.last = last;
+                }
+                _ => ranges.push(Range { first, last, country }),
+            }
+        }
+        ranges.sort_unstable_by_key(|range| range.first);
+        Ok(Self { ranges })
     }
 
     fn read(text: &str) -> io::Result<Self> {
@@ -64,6 +95,12 @@ fn range(line: &str) -> Option<Range> {
     let country: [u8; 2] = columns.next()?.as_bytes().try_into().ok()?;
     let valid = country.is_ascii() && first <= last;
     valid.then_some(Range { first, last, country: country.map(|b| b.to_ascii_uppercase()) })
+}
+
+/// These databases keep IPv4 in the lowest part of IPv6.
+fn mapped(address: IpAddr) -> u128 {
+    let bits = bits(address);
+    if bits >> 32 == 0 { bits | 0xffff << 32 } else { bits }
 }
 
 /// IPv4 within IPv6, so that one order holds all (RFC 4291 section 2.5.5.2).

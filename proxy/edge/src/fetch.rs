@@ -25,6 +25,7 @@ use crate::{
     hit::{Composed, Hit, hit_status},
     lane::Lane,
     lookup::Fetch,
+    media,
     node::CACHE_NAME,
     outbound::{self, Purpose},
     request::Admitted,
@@ -239,7 +240,12 @@ fn start(slow: &Slow<'_>, admitted: &Admitted<'_>, fill: Fill) -> Option<Led> {
     let fault = FaultSlot::default();
     let (sender, interims) = mpsc::channel(INTERIMS_WAITING_MAX);
     let sink = FillSink::new(slow.edge.clone(), admitted, fill, fault.clone(), sender)?;
-    tokio::spawn(sink.run(group, conditional, plain));
+    let standby = media::standby(admitted);
+    let (group, standby) = match standby {
+        Some(standby) if media::stalled(admitted) => (standby, Some(group)),
+        standby => (group, standby),
+    };
+    tokio::spawn(sink.run(group, standby, conditional, plain));
     Some(Led { fault, interims })
 }
 
@@ -319,7 +325,11 @@ async fn send_pieces<L: Lane>(
 }
 
 /// The last words about a response that was sent through its dress.
-fn end<L: Lane>(dressed: Dressed<L>, phase: Phase, reason: Option<Reason>) -> (L, Ended) {
+pub(crate) fn end<L: Lane>(
+    dressed: Dressed<L>,
+    phase: Phase,
+    reason: Option<Reason>,
+) -> (L, Ended) {
     let (lane, status) = dressed.end();
     (lane, Ended { status, phase, reason, ..Ended::default() })
 }
@@ -476,7 +486,7 @@ async fn fail<L: Lane>(admitted: Admitted<'_>, fault: Fault, status: u16, lane: 
 
 // === small things ===
 
-fn group(admitted: &Admitted<'_>) -> Option<Arc<Group>> {
+pub(crate) fn group(admitted: &Admitted<'_>) -> Option<Arc<Group>> {
     let running = admitted.received().cx.running;
     match &admitted.route().action {
         Action::Proxy { upstream, .. } => Some(running.group(*upstream).clone()),
@@ -486,7 +496,7 @@ fn group(admitted: &Admitted<'_>) -> Option<Arc<Group>> {
 }
 
 /// Splits what dresses the response from what is left of the request.
-fn dress<'r>(
+pub(crate) fn dress<'r>(
     slow: &Slow<'_>,
     mut admitted: Admitted<'r>,
     status: &CacheStatus,
@@ -510,7 +520,7 @@ fn dress<'r>(
     (admitted, dress)
 }
 
-fn evaluation(admitted: &Admitted<'_>, object: &Object) -> Evaluation {
+pub(crate) fn evaluation(admitted: &Admitted<'_>, object: &Object) -> Evaluation {
     let received = admitted.received();
     let directives = match &admitted.route().cache {
         Some(policy) => RequestDirectives::heeded(policy, received.fields()),

@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use crate::{
     Edge, compress,
     fetch::{FaultSlot, put},
+    media::{self, Watch},
     request::Admitted,
 };
 
@@ -36,6 +37,8 @@ pub(crate) struct FillSink {
     interims: mpsc::Sender<ResponseHead>,
     /// The 304 was for something else: ask again without condition.
     ask_again: bool,
+    /// Reads manifests as they pass.
+    watch: Option<Watch>,
 }
 
 // === impl FillSink ===
@@ -48,7 +51,7 @@ impl FillSink {
         fault: FaultSlot,
         interims: mpsc::Sender<ResponseHead>,
     ) -> Option<Self> {
-        let policy = admitted.route().cache.clone()?;
+        let policy = media::policy(admitted)?;
         let received = admitted.received();
         let head = received.head;
         let mut asked = FieldList::new();
@@ -64,17 +67,31 @@ impl FillSink {
             request_ms,
             fault,
             interims,
-            edge,
             ask_again: false,
+            watch: Watch::of(&edge, admitted),
+            edge,
         })
     }
 
     /// Runs the fetch to its end, with `conditional` first where something stale is at hand.
-    pub(crate) async fn run(self, group: Arc<Group>, conditional: Outbound, plain: Outbound) {
+    /// The standby is asked when the group fails before there is an answer.
+    pub(crate) async fn run(
+        self,
+        group: Arc<Group>,
+        standby: Option<Arc<Group>>,
+        conditional: Outbound,
+        plain: Outbound,
+    ) {
         let edge = self.edge.clone();
         let (mut sink, mut outcome) = edge.node.upstreams.exchange(&group, conditional, self).await;
         if std::mem::take(&mut sink.ask_again) {
-            (sink, outcome) = edge.node.upstreams.exchange(&group, plain, sink).await;
+            (sink, outcome) = edge.node.upstreams.exchange(&group, plain.clone(), sink).await;
+        }
+        if let (Outcome::Failed(fault), Some(standby)) = (&outcome, &standby)
+            && !fault.head_sent
+        {
+            Counter::MediaStandby.inc();
+            (sink, outcome) = edge.node.upstreams.exchange(standby, plain, sink).await;
         }
         sink.conclude(outcome);
     }
@@ -82,6 +99,9 @@ impl FillSink {
     fn conclude(mut self, outcome: Outcome) {
         let Outcome::Failed(fault) = outcome else { return };
         Counter::UpstreamFailures.inc();
+        if let Some(watch) = &self.watch {
+            watch.failed();
+        }
         if let Some(fill) = self.fill.take() {
             Counter::CacheFillsFailed.inc();
             if !fault.head_sent && self.may_stand_in(&fill) {
@@ -137,6 +157,9 @@ impl FillSink {
         if let ResponseFraming::Length(length) = framing {
             head.fields.set("Content-Length", length.to_string());
         }
+        if let Some(watch) = &mut self.watch {
+            watch.head(&mut head);
+        }
         if self.codes && !head.fields.has("content-encoding") {
             compress::take_over_vary(&mut head.fields);
         }
@@ -179,7 +202,12 @@ impl Downstream for FillSink {
             // What comes behind a head that is not wanted.
             None => Ok(()),
             Some(_) if self.ask_again => Ok(()),
-            Some(fill) => fill.body(data).await.map_err(|_| DownstreamGone),
+            Some(fill) => {
+                if let Some(watch) = &mut self.watch {
+                    watch.body(&data);
+                }
+                fill.body(data).await.map_err(|_| DownstreamGone)
+            }
         }
     }
 
@@ -191,6 +219,9 @@ impl Downstream for FillSink {
             Some(Ok(stored)) => {
                 if stored.is_some() {
                     Counter::CacheStores.inc();
+                }
+                if let Some(watch) = self.watch.take() {
+                    watch.finish();
                 }
                 Ok(())
             }

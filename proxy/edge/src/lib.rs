@@ -11,6 +11,7 @@
 //!
 //! Entry: [`Edge::start`].
 
+mod access;
 mod action;
 mod admin;
 mod admit;
@@ -42,6 +43,7 @@ mod limit;
 mod link;
 mod listen;
 mod lookup;
+mod media;
 mod node;
 mod out;
 mod outbound;

@@ -20,6 +20,7 @@ use crate::{
     countries::Countries,
     identity::Trust,
     limit::Pushed,
+    media::Streams,
     proof::Proof,
     running::Running,
     single_flight::SingleFlight,
@@ -42,6 +43,8 @@ pub(crate) struct Node {
     pub(crate) running: ArcSwap<Running>,
     pub(crate) tls: Tls,
     pub(crate) store: Store,
+    /// What manifests that passed have taught.
+    pub(crate) media: Streams,
     pub(crate) limit_table: Arc<LimitTable>,
     /// What was pushed about limits.
     pub(crate) pushed: Pushed,

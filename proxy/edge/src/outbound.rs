@@ -14,6 +14,7 @@ use tidegate_upstream::Outbound;
 
 use crate::{
     identity::Chain,
+    media,
     node::CACHE_NAME,
     peer,
     request::{Admitted, Received},
@@ -80,7 +81,7 @@ pub(crate) fn build(admitted: &Admitted<'_>, purpose: Purpose) -> Option<Outboun
         upgrade: upgrade.filter(|_| purpose == Purpose::Pass),
         wants_trailers,
         hash_key: hash_key(admitted),
-        first_byte_timeout: admitted.route().timeout,
+        first_byte_timeout: media::first_byte_timeout(admitted).or(admitted.route().timeout),
     })
 }
 
@@ -96,7 +97,8 @@ fn asks_for_plain(admitted: &Admitted<'_>, purpose: Purpose) -> bool {
     let route = admitted.route();
     let compared =
         route.cache.is_some() && admitted.received().head.method() == tidegate_http::Method::Head;
-    route.compress.is_some() && (purpose == Purpose::Fill || compared)
+    let coded = route.compress.is_some() || media::wants_plain(admitted);
+    coded && (purpose == Purpose::Fill || compared)
 }
 
 /// The protocols asked for that the route lets through: whatever else a client might talk a server
@@ -189,6 +191,9 @@ fn introduce(fields: &mut FieldList, admitted: &Admitted<'_>) {
     let cx = received.cx;
     // What only an edge may say.
     fields.remove("x-client-country");
+    if let Some(country) = cx.node.countries.of(cx.client.ip()) {
+        fields.set("X-Client-Country", country);
+    }
     let chain = cx.node.trust.chain(cx.facts, received.head);
     let host = chain.client.host.as_deref().map_or_else(|| received.head.authority(), Cow::from);
     let addresses: Vec<_> = chain.addresses.iter().map(ToString::to_string).collect();

@@ -8,6 +8,7 @@ use tidegate_telemetry::{AccessRecord, Phase, Reason};
 
 use crate::{
     clock::Now,
+    media,
     node::{Batch, Node},
     request::{Context, Received},
     view::protocol,
@@ -58,7 +59,9 @@ pub(crate) fn in_turn(
         let duration_us = node.clock.now().mono_us.saturating_sub(received.cx.now.mono_us);
         let path = without_tokens(received.head.path());
         let id = received.cx.trace.id();
-        let record = record(received.cx, received.head, &path, &id, found, done, duration_us);
+        let said = media::said(received.head);
+        let record =
+            record(received.cx, received.head, (&path, &said), &id, found, done, duration_us);
         node.access_log.write(&record);
     }
     batch.push(done.status, done.phase, done.reason, done.bytes_sent, done.bytes_received);
@@ -69,7 +72,8 @@ pub(crate) fn of_slow_lane(cx: Context<'_>, head: &Head<'_>, found: Option<Match
     let duration_us = cx.node.clock.now().mono_us.saturating_sub(cx.now.mono_us);
     let path = without_tokens(head.path());
     let id = cx.trace.id();
-    let record = record(cx, head, &path, &id, found, done, duration_us);
+    let said = if cx.node.access_log.is_on() { media::said(head) } else { String::new() };
+    let record = record(cx, head, (&path, &said), &id, found, done, duration_us);
     record.count();
     cx.node.access_log.write(&record);
 }
@@ -100,7 +104,7 @@ pub(crate) fn of_refusal(
 fn record<'a>(
     cx: Context<'a>,
     head: &'a Head<'_>,
-    path: &'a str,
+    (path, cmcd): (&'a str, &'a str),
     id: &'a str,
     found: Option<Match>,
     done: Done<'a>,
@@ -137,6 +141,7 @@ fn record<'a>(
             (Some(_), false) => "http/1.1",
         },
         plugin: done.plugin,
+        cmcd,
         user_agent: head.field(Known::UserAgent).unwrap_or(b""),
         referer: head.field(Known::Referer).unwrap_or(b""),
     }

@@ -38,6 +38,7 @@ use crate::{
     limit::{self, Charged},
     lookup,
     lookup::Found,
+    media,
     node::{Batch, Node},
     out::Out,
     peer, redirect, route,
@@ -88,6 +89,8 @@ pub(crate) struct Signature<'r> {
     pub(crate) carrier: Option<Carrier>,
     /// What the token says, where limits or the answer may ask for it.
     pub(crate) grant: Option<Box<Grant>>,
+    /// What a media request is for, on a route that delivers media.
+    pub(crate) media: Option<Box<media::Facts>>,
 }
 
 /// Every limit that applies was charged; [`Received::charged`] has what is left of it.
@@ -172,7 +175,9 @@ pub(crate) enum Wire<'t> {
 pub(crate) fn begin(cx: Context<'_>, turn: &mut Turn<'_>, head: &Head<'_>) -> Progress {
     let received = Received { cx, head, edits: None, charged: None };
     match walk(received) {
-        Ok(Found::Hit(hit)) if hit.is_shown() || hit.lacks.is_some() => {
+        Ok(Found::Hit(hit))
+            if hit.is_shown() || hit.lacks.is_some() || media::dresses(&hit.admitted) =>
+        {
             Progress::Detached(Box::new(hit.detach()))
         }
         Ok(Found::Hit(hit)) => answer::hit(turn, hit),
@@ -283,6 +288,7 @@ impl<'r> Verified<'r> {
             query: head.query().map(Cow::Borrowed),
             carrier: None,
             grant: None,
+            media: None,
         };
         Self { routed, signature }
     }
@@ -311,6 +317,7 @@ impl Signature<'_> {
             query: self.query.map(|query| query.into_owned().into()),
             carrier: self.carrier,
             grant: self.grant,
+            media: self.media,
         }
     }
 }

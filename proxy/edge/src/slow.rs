@@ -14,6 +14,7 @@ use crate::{
     lane::Lane,
     link,
     lookup::Found,
+    media,
     record::{self, Done},
     request::{self, Admitted, Context, Detached, Received, Stop, Work},
 };
@@ -164,9 +165,9 @@ async fn walked<'r, L: Lane>(
     lane: L,
 ) -> (L, Ended) {
     match walk {
-        Ok(Found::Hit(hit)) => fetch::serve_hit(slow, hit, lane).await,
+        Ok(Found::Hit(hit)) => media::serve_hit(slow, hit, lane).await,
         Ok(Found::Fetch(keyed, work)) => {
-            fetch::fetch(slow, keyed.admitted, keyed.key, work, lane).await
+            media::fetch(slow, keyed.admitted, keyed.key, work, lane).await
         }
         Err(Stop::Answer(received, found, answer)) => {
             let local = Local::of(*answer);
@@ -188,7 +189,7 @@ async fn go_on<L: Lane>(
 ) -> (L, Ended) {
     match work {
         Work::Link(ask) => link::answer(slow, admitted, ask, lane).await,
-        Work::Fetch(key, work) => fetch::fetch(slow, admitted, key, work, lane).await,
+        Work::Fetch(key, work) => media::fetch(slow, admitted, key, work, lane).await,
         Work::Respond(composed, phase) => {
             fetch::go_on(slow, admitted, *composed, phase, lane).await
         }

@@ -42,6 +42,7 @@ use crate::{
     identity::Trust,
     limit::Pushed,
     listen::{self, Bound, Endpoint},
+    media::Streams,
     node::{LinkTables, Node},
     running::{Modules, Running},
     single_flight::SingleFlight,
@@ -135,6 +136,7 @@ impl Edge {
             subscription: Mutex::new(None),
             control_plane: OnceLock::new(),
         });
+        edge.node.media.belongs_to(&edge);
         let threads = config.threads.max(1);
         let (endpoints, sockets) =
             listen::bind(&config.listen, threads, |settings| match &mut taken {
@@ -374,6 +376,7 @@ fn node(config: &EdgeConfig, store: Store) -> Result<Node, StartError> {
         running: ArcSwap::from_pointee(Running::empty().map_err(StartError::Problems)?),
         tls: tls(config)?,
         store,
+        media: Streams::default(),
         limit_table: Arc::new(LimitTable::new(config.limit_keys, Secret::new(random()?))),
         pushed: Pushed::default(),
         countries: countries(config)?,

@@ -1,16 +1,23 @@
 //! Third step: signed URLs and tokens.
 
 use tidegate_http::Scheme;
-use tidegate_sign::{Denial, Reason as Denied, Request, verify};
+use tidegate_sign::{Denial, Grant, Reason as Denied, Request, verify};
 use tidegate_telemetry::{Counter, Phase, Reason};
 
 use crate::{
+    access,
     answer::{Answer, Local},
-    request::{Routed, Signature, Stop, Verified},
+    media,
+    request::{Context, Routed, Signature, Stop, Verified},
 };
 
 /// Checks the token where the route wants one.
 pub(crate) fn check(routed: Routed<'_>) -> Result<Verified<'_>, Stop<'_>> {
+    let routed = access::check(routed)?;
+    media::enter(token(routed)?)
+}
+
+fn token(routed: Routed<'_>) -> Result<Verified<'_>, Stop<'_>> {
     let Some(index) = routed.route().verify else { return Ok(Verified::not_required(routed)) };
     let Some(keyset) = routed.received.cx.running.snapshot.keyset(index) else {
         // A key that is missing on this node makes no signature good.
@@ -37,15 +44,40 @@ pub(crate) fn check(routed: Routed<'_>) -> Result<Verified<'_>, Stop<'_>> {
             Counter::SignatureVerified.inc();
             let carrier = Some(verified.carrier().clone());
             let (grant, path, query) = verified.into_parts();
+            if !may_use_again(&grant, routed.received.cx) {
+                Counter::SignatureDenied.inc();
+                return Err(routed.stop(Answer::Local(used_up())));
+            }
             let wanted = !routed.route().limits.is_empty() || grant.renews();
             let grant = wanted.then(|| Box::new(grant));
-            Ok(Verified { routed, signature: Signature { path, query, carrier, grant } })
+            Ok(Verified {
+                routed,
+                signature: Signature { path, query, carrier, grant, media: None },
+            })
         }
         Err(denial) => {
             Counter::SignatureDenied.inc();
             Err(routed.stop(Answer::Local(refusal(denial))))
         }
     }
+}
+
+/// Counts one use of a token that may be used a number of times only, on this node.
+fn may_use_again(grant: &Grant, cx: Context<'_>) -> bool {
+    let Some(uses_max) = grant.uses_max else { return true };
+    // Both clocks tell the same span.
+    let left_s = grant.expires_s.map_or(USES_S, |end_s| end_s.saturating_sub(cx.now.unix_s()));
+    let until_us = cx.now.mono_us.saturating_add(left_s.saturating_mul(1_000_000));
+    cx.node.limit_table.spend(grant.fingerprint(), uses_max, until_us, cx.now.mono_us)
+}
+
+/// How long the uses of a token that never ends are remembered, seconds.
+const USES_S: u64 = 86_400;
+
+fn used_up() -> Local {
+    let detail = "this link has been used as often as it may";
+    Local::problem(Phase::Denied, 403, Reason::SignatureUsed, detail)
+        .with("Cache-Control", "no-store")
 }
 
 /// What a client without a good token is told: why, in one clause, and nothing about keys.
@@ -62,6 +94,7 @@ fn refusal(denial: Denial) -> Local {
         | Denied::MethodMismatch
         | Denied::CountryMismatch => Reason::SignatureScope,
     };
-    // Expired too is 403: the resource is there, the permission is not (RFC 9110 section 15.5.4).
-    Local::problem(Phase::Denied, 403, reason, denial.detail()).with("Cache-Control", "no-store")
+    // What was good once is gone (410), anything else is refused (403); neither is kept by anybody.
+    Local::problem(Phase::Denied, denial.status(), reason, denial.detail())
+        .with("Cache-Control", "no-store")
 }

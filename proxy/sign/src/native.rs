@@ -262,6 +262,9 @@ impl<'t> Token<'t> {
         grant.expires_s = Some(self.expires_s);
         grant.session = self.claim(b's').map(readable).transpose()?;
         grant.uses_max = self.claim(b'u').map(uses).transpose()?;
+        if grant.uses_max.is_some() {
+            grant.print = path_hash(self.signed);
+        }
         Ok(grant)
     }
 }

@@ -28,6 +28,8 @@ pub struct Grant {
     pub set_cookie: Option<Box<str>>,
     /// The next token, as a field that the answer must carry: its name and value.
     pub set_field: Option<(Box<str>, Box<str>)>,
+    /// A hash of the token, where its uses count and it has no id.
+    pub(crate) print: [u8; 16],
 }
 
 /// A request whose token was verified, without the token.
@@ -52,6 +54,11 @@ impl Grant {
         }
     }
 
+    /// What its uses are counted by: its id, or a part of its signature.
+    pub fn fingerprint(&self) -> &[u8] {
+        self.token_id.as_deref().map_or(&self.print[..], str::as_bytes)
+    }
+
     /// Whether answers carry the next token.
     pub fn renews(&self) -> bool {
         self.set_cookie.is_some() || self.set_field.is_some()
@@ -68,6 +75,7 @@ impl Grant {
             token_id: None,
             set_cookie: None,
             set_field: None,
+            print: [0; 16],
         }
     }
 }

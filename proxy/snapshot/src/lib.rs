@@ -36,7 +36,8 @@ pub use edits::{Edits, Facts, HeaderPolicy, Part, UnknownVariable, Value, Variab
 pub use material::Material;
 pub use rewrite::Rewrite;
 pub use snapshot::{
-    Action, KeysetIndex, LimitIndex, LinkDomain, LinkDomainIndex, Plugin, PluginIndex,
-    RedirectsIndex, Respond, Route, Site, Snapshot, TicketSecret, TlsPolicy, UpstreamIndex,
+    Access, Action, KeysetIndex, LimitIndex, LinkDomain, LinkDomainIndex, Media, Plugin,
+    PluginIndex, RedirectsIndex, Respond, Route, Site, Snapshot, TicketSecret, TlsPolicy,
+    UpstreamIndex,
 };
 pub use tidegate_spec::Problem;

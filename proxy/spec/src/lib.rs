@@ -56,12 +56,11 @@ pub use limit::{
     Limit, LimitAlgorithm, LimitCondition, LimitMissing, LimitMode, LimitTier, LimitTiers,
 };
 pub use link::{LinkDomain, RedirectRule, RedirectTable};
+pub use media::{CountryPolicy, ManifestTokens, MediaPolicy, RefererPolicy};
 pub use node_file::{
     ForwardedBy, Http2Limits, Listener, Network, NetworkInvalid, NodeConfig, NodeLimits, Protocol,
     ProxyProtocol,
 };
-pub use node_file::{ForwardedBy, Http2Limits, Network, NetworkInvalid, NodeConfig, NodeLimits};
-pub use media::{CountryPolicy, ManifestTokens, MediaPolicy, RefererPolicy};
 pub use plugin::{OnFailure, Plugin, PluginModule};
 pub use problem::Problem;
 pub use reader::key_path;

@@ -54,6 +54,8 @@ pub struct AccessRecord<'r> {
     pub alpn: &'r str,
     /// Name of the plugin that answered, if one did.
     pub plugin: &'r str,
+    /// What a player said about itself (CMCD).
+    pub cmcd: &'r str,
     /// User-Agent as received.
     pub user_agent: &'r [u8],
     /// Referer as received.
@@ -108,6 +110,7 @@ impl Default for AccessRecord<'_> {
             tls: "",
             alpn: "",
             plugin: "",
+            cmcd: "",
             user_agent: b"",
             referer: b"",
         }

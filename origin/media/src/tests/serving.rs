@@ -27,7 +27,18 @@ fn shelf(stock: Stock) -> Shelf {
 fn request<'a>(path: &'a str, fields: &'a FieldList) -> Request<'a> {
     let client = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
     let (https, host, method) = (false, "edge.example", "GET");
-    Request { https, host, port: None, method, path, query: None, client, country: None, fields }
+    Request {
+        https,
+        host,
+        port: None,
+        method,
+        path,
+        path_sent: path,
+        query: None,
+        client,
+        country: None,
+        fields,
+    }
 }
 
 fn keyset() -> Arc<Keyset> {

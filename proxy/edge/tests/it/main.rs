@@ -5,6 +5,7 @@
 mod access;
 mod change;
 mod compressed;
+mod crowd;
 mod http2;
 mod limits;
 mod node;

@@ -31,9 +31,10 @@ impl Compiler<'_> {
         Some(Box::new(Access {
             countries: self.countries(only, &path_of("only")),
             countries_except: self.countries(except, &path_of("except")),
-            referers: spec.referers.as_ref().map(|referers| {
-                self.pages(&referers.only, &format!("{path}.referers.only"))
-            }),
+            referers: spec
+                .referers
+                .as_ref()
+                .map(|referers| self.pages(&referers.only, &format!("{path}.referers.only"))),
             referer_empty: spec.referers.as_ref().is_none_or(|referers| referers.empty),
         }))
     }

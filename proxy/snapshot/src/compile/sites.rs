@@ -22,8 +22,8 @@ use crate::edits::HeaderPolicy;
 use crate::material::Material;
 use crate::rewrite::Rewrite;
 use crate::snapshot::{
-    Action, KeysetIndex, LimitIndex, LinkDomainIndex, PluginIndex, RedirectsIndex, Respond, Route,
-    Site, UpstreamIndex,
+    Action, KeysetIndex, LimitIndex, LinkDomainIndex, Media, PluginIndex, RedirectsIndex, Respond,
+    Route, Site, UpstreamIndex,
 };
 
 /// What the routes of a site take over from it.
@@ -179,6 +179,9 @@ impl<'s> Compiler<'s> {
             Some(own) => self.compress(Some(own), &format!("{path}.compress")),
             None => shared.compress.clone(),
         };
+        // A manifest of one viewer's own cannot have a coded form for everybody.
+        let own = |media: &Media| media.tokens != tidegate_spec::ManifestTokens::Keep;
+        let compress = compress.filter(|_| !media.as_deref().is_some_and(own));
         // A preflight is for this route, whatever methods it takes.
         let methods = match &headers.cors {
             Some(_) if !spec.matches.methods.is_empty() => {
