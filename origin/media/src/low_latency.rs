@@ -164,7 +164,7 @@ impl Channel {
     }
 
     fn begin(&self, epoch: Micros, msn: u64, first: u64, out: &mut String) {
-        if msn % self.round() == 0 && msn > first {
+        if msn.is_multiple_of(self.round()) && msn > first {
             out.push_str("#EXT-X-DISCONTINUITY\n");
         }
         let us = self.segments[(msn % self.round()) as usize][0].us;

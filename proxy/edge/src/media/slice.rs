@@ -146,8 +146,13 @@ async fn join<L: Lane>(
         }
     }
     let hit = matches!(part, Part::Stored(_));
-    let head = file.head(part.fields(), range.is_some().then_some((from, to)));
+    let mut head = file.head(part.fields(), range.is_some().then_some((from, to)));
+    if let Part::Stored(object) = &part {
+        let now_ms = slow.edge.node.clock.now().unix_us / 1000;
+        head.fields.set("Age", object.meta().age_s(now_ms).to_string());
+    }
     let status = CacheStatus {
+        hit,
         forward: (!hit).then(|| Forward::of(Why::Partial)),
         stored: !hit,
         ..CacheStatus::default()
