@@ -3,7 +3,7 @@
 use crate::{
     admin,
     cli::{Opt, Verb},
-    plugin, programs, up,
+    plugin, programs, sign, up,
 };
 
 const fn opt(
@@ -316,7 +316,12 @@ pub(crate) const VERBS: &[Verb] = &[
         arguments: "URL",
         summary: "sign a URL with a key of a spec file",
         options: &[&[
-            opt("secret", "BASE64URL", "", "the HMAC key or Ed25519 seed; TIDEGATE_SECRET goes before it"),
+            opt(
+                "secret",
+                "BASE64URL",
+                "",
+                "the HMAC key or Ed25519 seed; TIDEGATE_SECRET goes before it",
+            ),
             opt("algorithm", "WORD", "hmac-sha256", "hmac-sha256 or ed25519"),
             opt("key", "ID", "demo", "the key's id"),
             opt("expires", "DURATION", "10m", "how long the signature is good"),
@@ -329,7 +334,12 @@ pub(crate) const VERBS: &[Verb] = &[
             opt("country", "CC", "", "only for this country; may repeat"),
             opt("session", "TEXT", "", "the session it belongs to"),
             opt("uses", "N", "", "how often it may be used"),
-            opt("in", "PLACE", "query", "where it stands: query, path, or alone as the token itself"),
+            opt(
+                "in",
+                "PLACE",
+                "query",
+                "where it stands: query, path, or alone as the token itself",
+            ),
         ]],
         run: sign::sign,
     },
