@@ -1,5 +1,6 @@
 //! The token bucket as the generic cell rate algorithm: one theoretical arrival time a key.
 
+use crate::global::{Terms, WHOLE};
 use crate::quota::Verdict;
 use crate::rule::{Rate, RuleError, within};
 
@@ -15,7 +16,7 @@ const SECOND_NS: u64 = 1_000_000_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Bucket {
     /// Time a token takes to come back.
-    emission_ns: u64,
+    pub(crate) emission_ns: u64,
     /// Time an empty bucket takes to fill.
     fill_ns: u64,
     pub(crate) burst: u32,
@@ -38,6 +39,20 @@ impl Bucket {
         }
         let left = ((horizon_ns - after_ns) / self.emission_ns) as u32;
         Verdict::Go { word: after_ns, left, reset_ns: after_ns - now_ns }
+    }
+
+    /// A part of a bucket, in 1/65535 of it.
+    pub(crate) fn part(terms: &Terms, part: u16) -> Self {
+        let part = u64::from(part.max(1));
+        let emission_ns = terms.emission_ns.saturating_mul(WHOLE.into()) / part;
+        let emission_ns = emission_ns.clamp(1, FILL_NS_MAX);
+        let burst = (u64::from(terms.burst) * part / u64::from(WHOLE)).max(1);
+        let burst = burst.min(FILL_NS_MAX / emission_ns).max(1) as u32;
+        Self { emission_ns, fill_ns: emission_ns * u64::from(burst), burst }
+    }
+
+    pub(crate) fn fill_ns(&self) -> u64 {
+        self.fill_ns
     }
 
     pub(crate) fn price_ns(&self, cost: u32) -> u64 {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::bucket::Bucket;
+use crate::global::Shared;
 use crate::key::KeyHash;
 use crate::quota::{Cells, Quota, Verdict, uses};
 use crate::rule::Rule;
@@ -122,6 +124,37 @@ impl Table {
         let cell = quota.cells(*key, now_ns).own;
         let debit = |word| Ok::<_, std::convert::Infallible>(quota.debit(word, now_ns, cost));
         let Ok(()) = self.update(cell, now_ns, debit);
+    }
+
+    /// Charges a part of a shared limit (in 1/65535 of it) on this node alone, whose bucket was empty at
+    /// `since_us`: the parts of all nodes together never let more pass than the limit.
+    ///
+    /// # Errors
+    /// The microseconds until as much passes.
+    pub fn check_part(
+        &self,
+        shared: &Shared,
+        part: u16,
+        since_us: u64,
+        cost: u32,
+        now_us: u64,
+    ) -> Result<(), u64> {
+        let bucket = Bucket::part(&shared.terms, part);
+        let now_ns = nanoseconds(now_us);
+        let empty_ns = nanoseconds(since_us).saturating_add(bucket.fill_ns());
+        // A bucket of its own: the node's own bucket for the key goes on beside it.
+        let cell = shared.key.0 ^ 0x9e6c_63d0_76cc_4791;
+        // More than the burst of a part is paid afterwards.
+        let now_cost = cost.min(bucket.burst);
+        self.update(cell, now_ns, |word| {
+            match bucket.decide(word.max(empty_ns), now_ns, now_cost) {
+                Verdict::Go { word, .. } => {
+                    let rest = bucket.price_ns(cost - now_cost);
+                    Ok((word + rest).min(now_ns + (1 << 58)))
+                }
+                Verdict::No { wait_ns, .. } => Err(wait_ns.div_ceil(1000)),
+            }
+        })
     }
 
     /// Counts one use of a thing that may be used `uses_max` times until `until_us`, such as a signed

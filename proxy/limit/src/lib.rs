@@ -13,6 +13,8 @@
 mod bucket;
 mod calendar;
 mod check;
+/// Limits that several nodes share.
+pub mod global;
 mod key;
 mod quota;
 mod rule;
@@ -26,7 +28,7 @@ pub use key::{
     Claims, IPV6_PREFIX_DEFAULT, KEY_PARTS_MAX, KeyError, KeyHash, KeyPart, Request, Secret,
 };
 pub use rule::{
-    Algorithm, Condition, Cost, Later, Missing, Mode, PERIOD_SECONDS_MAX, Period, QUOTA_MAX, Rate,
-    Rule, RuleError, RuleOptions, StatusCost, Tiers,
+    Algorithm, Condition, Cost, Fallback, Later, Missing, Mode, OnFailure, PERIOD_SECONDS_MAX,
+    Period, QUOTA_MAX, Rate, Rule, RuleError, RuleOptions, StatusCost, Tiers,
 };
 pub use table::{SLOT_BYTES, Stats, Table};

@@ -7,6 +7,7 @@
 
 use crate::bucket::Bucket;
 use crate::calendar;
+use crate::global::Terms;
 use crate::key::KeyHash;
 use crate::rule::{Algorithm, PERIOD_SECONDS_MAX, Period, QUOTA_MAX, RuleError, within};
 
@@ -88,6 +89,27 @@ impl Quota {
                 let span = calendar::span(period, offset_s, now_ns);
                 Cells { own: numbered(key, span.start_ns), before: None }
             }
+        }
+    }
+
+    /// Key and numbers for the owner of a shared count. Only what is one bucket or one counter can be
+    /// shared.
+    pub(crate) fn terms(&self, key: KeyHash, now_us: u64, near: u16) -> Option<(KeyHash, Terms)> {
+        match *self {
+            Self::Bucket(bucket) => {
+                let (emission_ns, burst) = (bucket.emission_ns, bucket.burst);
+                Some((key, Terms { emission_ns, burst, left_ms: 0, near }))
+            }
+            Self::Calendar { limit, period, offset_s } => {
+                let now_ns = now_us.saturating_mul(1000);
+                let span = calendar::span(period, offset_s, now_ns);
+                let left_ms = (span.end_ns.saturating_sub(now_ns) / 1_000_000).max(1);
+                let left_ms = u32::try_from(left_ms).unwrap_or(u32::MAX);
+                let emission_ns = (span.end_ns - span.start_ns) / u64::from(limit.max(1));
+                let terms = Terms { emission_ns, burst: limit, left_ms, near };
+                Some((KeyHash(numbered(key, span.start_ns)), terms))
+            }
+            Self::Leaky(_) | Self::Sliding { .. } | Self::Concurrency { .. } => None,
         }
     }
 

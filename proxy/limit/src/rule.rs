@@ -6,6 +6,7 @@ use std::str::FromStr;
 use tidegate_http::Fields;
 
 use crate::check::Account;
+use crate::global::Shared;
 use crate::key::{self, KEY_PARTS_MAX, KeyError, KeyHash, KeyPart, Request, Secret};
 use crate::quota::Quota;
 
@@ -41,6 +42,11 @@ pub struct RuleOptions {
     pub tiers: Option<Tiers>,
     /// What a request must be like for the rule to apply; all of them. Empty: every request.
     pub when: Vec<Condition>,
+    /// With approximate counts: from this share of the limit on a key is counted exactly, in 1/65535; 0 for
+    /// never.
+    pub near: u16,
+    /// What holds while the counts of other nodes are out of reach.
+    pub on_failure: OnFailure,
     /// Whether admitted requests are told how the limit stands too, not only denied ones.
     pub shown: bool,
 }
@@ -81,6 +87,8 @@ impl RuleOptions {
             enabled: true,
             tiers: None,
             when: Vec::new(),
+            near: 0,
+            on_failure: OnFailure::default(),
             shown: false,
         }
     }
@@ -170,6 +178,35 @@ pub enum Mode {
     Lease,
     /// The owner is asked for every request.
     Strict,
+}
+
+/// What holds while the counts of other nodes are out of reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OnFailure {
+    /// At first.
+    pub first: Fallback,
+    /// Later.
+    pub then: Fallback,
+    /// How much later, microseconds.
+    pub after_us: u64,
+}
+
+/// What stands in for a shared count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Fallback {
+    /// This node's share of the limit, as it was last known.
+    #[default]
+    Share,
+    /// Everything passes.
+    Open,
+    /// Nothing passes.
+    Closed,
+}
+
+impl Default for OnFailure {
+    fn default() -> Self {
+        Self { first: Fallback::Share, then: Fallback::Share, after_us: 0 }
+    }
 }
 
 /// What happens to a request that lacks a part of the key.
@@ -358,6 +395,16 @@ impl Rule {
         let Some(value) = tiers.by.value(request) else { return self };
         let position = tiers.of.iter().position(|(name, _)| *name.as_bytes() == *value);
         position.and_then(|position| self.tiers.get(position)).unwrap_or(self)
+    }
+
+    /// What other nodes must know of a key whose count is shared; none where the rule counts on each
+    /// node alone.
+    pub fn shared(&self, key: KeyHash, now_us: u64) -> Option<Shared> {
+        if self.options.mode == Mode::Local {
+            return None;
+        }
+        let (key, terms) = self.quota.terms(key, now_us, self.options.near)?;
+        Some(Shared { key, terms, lease: self.options.mode == Mode::Lease })
     }
 
     /// A key's account under the rule.
