@@ -17,6 +17,7 @@ const LAYERS: &[&[&str]] = &[
         "proxy/upstream",
         "proxy/wasm",
         "proxy/tls",
+        "proxy/counters",
         "control-plane/store",
         "control-plane/client",
         "origin/links",

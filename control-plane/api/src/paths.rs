@@ -50,6 +50,12 @@ pub const TABLE: &str = "/v1/tables/{table}";
 pub const PURGES: &str = "/v1/purges";
 /// What has become of a purge: `GET`.
 pub const PURGE: &str = "/v1/purges/{seq}";
+/// Nodes report and ask about limits that they share: `POST`, binary.
+pub const COUNTERS: &str = "/v1/counters";
+/// The keys most in demand under shared limits, and what was decided: `GET`.
+pub const LIMITS: &str = "/v1/limits";
+/// Envoy's rate limit service: `POST`, gRPC.
+pub const RLS: &str = "/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit";
 /// Every change and refusal: `GET`.
 pub const AUDIT: &str = "/v1/audit";
 /// Named tokens with a role: `GET`, `POST`.

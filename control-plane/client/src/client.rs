@@ -239,6 +239,14 @@ impl Client {
         self.post(paths::ENROL, &Enrol { node: node.to_owned() }).await
     }
 
+    /// Exchanges counts of shared limits, as `tidegate_limit::global` writes them.
+    pub async fn counters_exchange(&self, batch: Bytes) -> Result<Bytes> {
+        let kind = headers(&[(CONTENT_TYPE, "application/x-tidegate-counters")]);
+        let response =
+            self.transport.send(Method::POST, paths::COUNTERS, kind, batch).await?;
+        self.transport.whole(response).await
+    }
+
     async fn get<T: serde::de::DeserializeOwned>(&self, path: &str) -> Result<T> {
         self.transport.call(Method::GET, path, None).await
     }

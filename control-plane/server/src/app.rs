@@ -9,8 +9,10 @@ use tidegate_control_store::{AuditNew, Store};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::PluginCheck;
+use crate::counters::Counters;
 use crate::feed::Feed;
 use crate::metrics::Metrics;
+use crate::rls::Compiled;
 use crate::tokens::Tokens;
 
 /// What all handlers share. Cheap to clone.
@@ -22,6 +24,8 @@ pub(crate) struct Parts {
     pub(crate) tokens: Tokens,
     pub(crate) feed: Feed,
     pub(crate) metrics: Metrics,
+    pub(crate) counters: Counters,
+    pub(crate) compiled: Compiled,
     pub(crate) stop: CancellationToken,
     pub(crate) plugin_check: Option<PluginCheck>,
     streams: Mutex<HashMap<String, u64>>,
@@ -41,6 +45,7 @@ impl App {
         store: Store,
         tokens: Tokens,
         metrics: Metrics,
+        counters: Counters,
         plugin_check: Option<PluginCheck>,
     ) -> Self {
         Self(Arc::new(Parts {
@@ -48,6 +53,8 @@ impl App {
             store,
             tokens,
             metrics,
+            counters,
+            compiled: Compiled::default(),
             stop: CancellationToken::new(),
             plugin_check,
             streams: Mutex::default(),

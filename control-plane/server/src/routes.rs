@@ -11,7 +11,9 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::faults::Refusal;
-use crate::{access, admin, blobs, nodes, page, plugins, purges, specs, tables, watch};
+use crate::{
+    access, admin, blobs, counters, nodes, page, plugins, purges, rls, specs, tables, watch,
+};
 
 /// Bodies that are read whole: a spec with all its redirects.
 const BODY_BYTES_MAX: usize = 64 << 20;
@@ -45,6 +47,8 @@ pub(crate) fn router(app: &App) -> Router {
         .routes(routes!(tables::head))
         .routes(routes!(purges::create))
         .routes(routes!(purges::show))
+        .routes(routes!(counters::exchange))
+        .routes(routes!(counters::list))
         .routes(routes!(admin::audit))
         .routes(routes!(admin::tokens, admin::token_add))
         .routes(routes!(admin::token_drop))
@@ -63,6 +67,7 @@ pub(crate) fn router(app: &App) -> Router {
     let text = description.to_pretty_json().unwrap_or_default();
     router
         .route(paths::OPENAPI, get(async move || ([("content-type", "application/json")], text)))
+        .route(paths::RLS, axum::routing::post(rls::should_rate_limit))
         .route(page::ROOT, get(page::root))
         .route(page::FLEET, get(page::fleet))
         .route(page::SCRIPT, get(page::script))

@@ -10,9 +10,10 @@ use tokio::task::JoinSet;
 
 use crate::app::App;
 use crate::config::ServerConfig;
+use crate::counters::Counters;
 use crate::metrics::Metrics;
 use crate::tokens::{Tokens, digest, read_or_make};
-use crate::{rollouts, routes};
+use crate::{counters, rollouts, routes};
 
 /// How long open requests may take to end when the server stops, in milliseconds.
 const STOP_MS_MAX: u64 = 3_000;
@@ -69,7 +70,12 @@ impl Server {
         let blobs = config.data_dir.join("blobs");
         let store = Store::open(&config.db_address(), &blobs, seal).await?;
         let tokens = Tokens::open(&config, store.clone()).map_err(ServerError::Tokens)?;
-        let app = App::new(store, tokens, Metrics::new()?, config.plugin_check.clone());
+        let secret = read_or_make(&config.data_dir.join("counters.key"));
+        let secret = digest(&secret.map_err(ServerError::Tokens)?);
+        let mut half = [0; 16];
+        half.copy_from_slice(&secret.as_ref()[..16]);
+        let counters = Counters::open(&config.data_dir, half);
+        let app = App::new(store, tokens, Metrics::new()?, counters, config.plugin_check.clone());
         app.feed.prime().await?;
         let listen = |source| ServerError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
@@ -77,6 +83,7 @@ impl Server {
         let mut tasks = JoinSet::new();
         tasks.spawn(feed(app.clone()));
         tasks.spawn(rollouts::run(app.clone()));
+        tasks.spawn(counters::keep(app.clone()));
         tasks.spawn(serve(app.clone(), listener));
         tracing::info!(%local_addr, "control plane listens");
         Ok(Handle { local_addr, app, tasks })

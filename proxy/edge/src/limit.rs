@@ -7,20 +7,25 @@
 mod charged;
 mod pushed;
 mod refusal;
+mod shared;
 
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use smallvec::SmallVec;
-use tidegate_limit::{CHARGES_MAX, Charge, KeyHash, Request, Rule};
+use tidegate_http::Head;
+use tidegate_limit::{CHARGES_MAX, Charge, Denied, KeyHash, Permit, Request, Rule, global::Shared};
 use tidegate_snapshot::LimitIndex;
 use tidegate_telemetry::Counter;
 
 pub(crate) use charged::Charged;
 pub(crate) use pushed::{Overlay, Pushed, TABLE};
+pub(crate) use shared::{Question, SharedCounts, keep};
+
+use shared::Standing;
 
 use crate::{
-    answer::Answer,
-    request::{Permitted, Stop, Verified, Work},
+    answer::{Answer, Local},
+    request::{Context, Permitted, Stop, Verified, Work},
 };
 
 /// Most requests that wait for their turn under leaky buckets on one node; more are denied.
@@ -31,10 +36,17 @@ type Applying<'r> = (LimitIndex, Charge<'r>);
 
 /// Charges every limit of the route, or none and answers 429.
 pub(crate) fn charge(verified: Verified<'_>) -> Result<Permitted<'_>, Stop<'_>> {
-    let route = verified.routed.route();
-    if route.limits.is_empty() {
-        return Ok(Permitted { verified });
+    match verified.routed.route().limits.is_empty() {
+        true => Ok(Permitted { verified }),
+        false => charge_but(verified, &[]),
     }
+}
+
+/// The same, where the owners of these keys have granted the request already.
+pub(crate) fn charge_but<'r>(
+    verified: Verified<'r>,
+    granted: &[KeyHash],
+) -> Result<Permitted<'r>, Stop<'r>> {
     let cx = verified.routed.received.cx;
     // Nothing pushed costs one read of a flag that nobody writes.
     let overlay = match cx.node.pushed.any.load(Relaxed) {
@@ -49,25 +61,102 @@ pub(crate) fn charge(verified: Verified<'_>) -> Result<Permitted<'_>, Stop<'_>> 
             return Err(verified.routed.stop(Answer::Local(local)));
         }
     };
-    let charges: SmallVec<[Charge<'_>; CHARGES_MAX]> =
-        applying.iter().map(|(_, charge)| *charge).collect();
-    let table = &cx.node.limit_table;
-    match table.check(&charges, cx.now.mono_us) {
-        Ok(permit) => {
+    match decide(cx, &applying, granted) {
+        Decision::Pass(counted, permit) => {
             Counter::LimitAllowed.inc();
-            let shadowed = permit.outcomes().iter().filter(|outcome| outcome.shadowed).count();
-            Counter::LimitShadowed.add(shadowed as u64);
             let delay_us = permit.delay_us();
-            let charged = Charged::new(table, &applying, permit);
+            let charged = Charged::new(cx.node, &applying, &counted, permit, cx.now);
             go_on(verified, charged, delay_us)
         }
-        Err(denied) => {
+        Decision::Deny(charge, denied) => {
             Counter::LimitDenied.inc();
-            let head = verified.routed.received.head;
-            let local = refusal::denied(head, &charges[denied.index], &denied);
+            let local = refusal::denied(verified.routed.received.head, &charge, &denied);
             Err(verified.routed.stop(Answer::Local(local)))
         }
+        Decision::Ask(questions) => {
+            Err(Stop::Detach(Box::new(verified.detach(None, Work::Asked(questions)))))
+        }
     }
+}
+
+/// What a waiting request is told that the owner of a key denied.
+pub(crate) fn denied(head: &Head<'_>, rule: &Rule, question: &Question, wait_us: u64) -> Local {
+    Counter::LimitDenied.inc();
+    let charge = Charge { rule, key: question.key, cost: question.cost };
+    refusal::denied(head, &charge, &over(0, &question.shared, wait_us))
+}
+
+/// What all limits together say.
+#[expect(clippy::large_enum_variant, reason = "a decision allocates nothing")]
+enum Decision<'o> {
+    Pass(SmallVec<[Applying<'o>; CHARGES_MAX]>, Permit),
+    Deny(Charge<'o>, Denied),
+    Ask(Vec<Question>),
+}
+
+/// Shared limits are asked first, what this node knows of them; then its own; then all are charged.
+fn decide<'o>(cx: Context<'_>, applying: &[Applying<'o>], granted: &[KeyHash]) -> Decision<'o> {
+    let (table, now_us) = (&cx.node.limit_table, cx.now.mono_us);
+    let mut counted: SmallVec<[Applying<'o>; CHARGES_MAX]> = SmallVec::new();
+    let mut takes: SmallVec<[_; 2]> = SmallVec::new();
+    let mut questions = Vec::new();
+    for (index, charge) in applying {
+        let Charge { rule, key, cost } = *charge;
+        if granted.contains(&key) {
+            continue;
+        }
+        let Some(shared) = rule.shared(key, now_us) else {
+            counted.push((*index, *charge));
+            continue;
+        };
+        match cx.node.shared.stand(table, *index, rule, &shared, key, cost, now_us) {
+            Standing::Local => counted.push((*index, *charge)),
+            Standing::Go(take) => {
+                if take.guarded {
+                    counted.push((*index, *charge));
+                }
+                takes.push((*index, *charge, shared, take));
+            }
+            // In shadow nobody waits, and nobody is denied.
+            Standing::No { .. } | Standing::Ask(_) if !rule.enforced(key) => {
+                Counter::LimitShadowed.inc();
+            }
+            Standing::No { wait_us } => return Decision::Deny(*charge, over(0, &shared, wait_us)),
+            Standing::Ask(question) => questions.push(question),
+        }
+    }
+    let charges: SmallVec<[Charge<'o>; CHARGES_MAX]> =
+        counted.iter().map(|(_, charge)| *charge).collect();
+    if !questions.is_empty() {
+        return match table.would_pass(&charges, now_us) {
+            Ok(()) => Decision::Ask(questions),
+            Err(denied) => Decision::Deny(charges[denied.index], denied),
+        };
+    }
+    for (index, charge, shared, take) in takes.iter().filter(|(.., take)| !take.guarded) {
+        if !cx.node.shared.take(take, now_us) {
+            let Charge { key, cost, .. } = *charge;
+            questions.push(Question { index: *index, key, shared: *shared, cost });
+        }
+    }
+    if !questions.is_empty() {
+        return Decision::Ask(questions);
+    }
+    match table.check(&charges, now_us) {
+        Ok(permit) => {
+            let shadowed = permit.outcomes().iter().filter(|outcome| outcome.shadowed).count();
+            Counter::LimitShadowed.add(shadowed as u64);
+            for (.., take) in takes.iter().filter(|(.., take)| take.guarded) {
+                let _ = cx.node.shared.take(take, now_us);
+            }
+            Decision::Pass(counted, permit)
+        }
+        Err(denied) => Decision::Deny(charges[denied.index], denied),
+    }
+}
+
+fn over(index: usize, shared: &Shared, retry_after_us: u64) -> Denied {
+    Denied { index, retry_after_us, limit: shared.terms.burst, remaining: 0 }
 }
 
 /// On to the next step, or to the slow lane to wait for the request's turn there.

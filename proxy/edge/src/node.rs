@@ -19,7 +19,7 @@ use crate::{
     clock::{Clock, Now},
     countries::Countries,
     identity::Trust,
-    limit::Pushed,
+    limit::{Pushed, SharedCounts},
     media::Streams,
     proof::Proof,
     running::Running,
@@ -48,6 +48,8 @@ pub(crate) struct Node {
     pub(crate) limit_table: Arc<LimitTable>,
     /// What was pushed about limits.
     pub(crate) pushed: Pushed,
+    /// Limits that nodes count together.
+    pub(crate) shared: SharedCounts,
     pub(crate) countries: Countries,
     pub(crate) upstreams: Arc<Upstreams>,
     pub(crate) plugins: Arc<tidegate_wasm::Host>,

@@ -53,7 +53,7 @@ pub(crate) fn in_turn(
 ) {
     let node = received.cx.node;
     if let Some(charged) = &received.charged {
-        charged.settle(received.cx.running, done.status, done.bytes_sent, received.cx.now);
+        charged.settle(node, received.cx.running, done.status, done.bytes_sent, received.cx.now);
     }
     if node.access_log.is_on() {
         let duration_us = node.clock.now().mono_us.saturating_sub(received.cx.now.mono_us);

@@ -135,6 +135,8 @@ pub(crate) struct Detached {
 
 /// What the request waits for.
 pub(crate) enum Work {
+    /// The owners of keys that are counted on all nodes together.
+    Asked(Vec<limit::Question>),
     /// Its turn under a leaky bucket, in microseconds of the node's monotonic clock.
     Delayed { until_us: u64 },
     /// A plugin holds it.

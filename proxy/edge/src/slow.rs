@@ -1,6 +1,6 @@
 //! The slow lane: requests that wait for a plugin, the links service or an upstream.
 
-use std::{future::Future, sync::Arc};
+use std::{future::Future, pin::Pin, sync::Arc};
 
 use tidegate_http::{Head, StoredHead};
 use tidegate_telemetry::{Counter, Gauge, Phase, Reason};
@@ -12,7 +12,7 @@ use crate::{
     feed::{self, Settled},
     fetch,
     lane::Lane,
-    link,
+    limit, link,
     lookup::Found,
     media,
     record::{self, Done},
@@ -61,8 +61,7 @@ pub(crate) async fn run<L: Lane>(
     let slow = Slow { edge, request };
     let (lane, ended) = match work {
         Work::Paused => resume(&slow, admitted, lane).await,
-        Work::Delayed { until_us } => delayed(&slow, admitted, until_us, lane).await,
-        work => go_on(&slow, admitted, work, lane).await,
+        work => take_up(&slow, admitted, work, lane).await,
     };
     let done = Done {
         status: ended.status,
@@ -75,7 +74,7 @@ pub(crate) async fn run<L: Lane>(
         plugin: &ended.plugin,
     };
     if let Some(charged) = charged {
-        charged.settle(&running, done.status, done.bytes_sent, edge.node.clock.now());
+        charged.settle(&edge.node, &running, done.status, done.bytes_sent, edge.node.clock.now());
     }
     record::of_slow_lane(cx, head, Some(found), done);
     lane.into_inner()
@@ -99,7 +98,7 @@ impl Drop for InFlight {
 
 /// Waits for the plugins that hold the request or look at its body, then takes up the walk.
 async fn resume<'r, L: Lane>(
-    slow: &Slow<'_>,
+    slow: &'r Slow<'_>,
     mut admitted: Admitted<'r>,
     mut lane: L,
 ) -> (L, Ended) {
@@ -112,10 +111,55 @@ async fn resume<'r, L: Lane>(
     walked(slow, cx, head, request::resume(admitted), lane).await
 }
 
+/// Whatever a request waits for, also where it waits for a second thing behind the first.
+fn take_up<'r, L>(
+    slow: &'r Slow<'_>,
+    admitted: Admitted<'r>,
+    work: Work,
+    lane: L,
+) -> Pin<Box<dyn Future<Output = (L, Ended)> + Send + 'r>>
+where
+    L: Lane + 'r,
+{
+    Box::pin(async move {
+        match work {
+            Work::Paused => resume(slow, admitted, lane).await,
+            Work::Asked(questions) => asked(slow, admitted, questions, lane).await,
+            Work::Delayed { until_us } => delayed(slow, admitted, until_us, lane).await,
+            work => go_on(slow, admitted, work, lane).await,
+        }
+    })
+}
+
+/// Asks the owners of the keys that only they can decide about, then takes up the walk at its limits.
+async fn asked<'r, L: Lane>(
+    slow: &'r Slow<'_>,
+    admitted: Admitted<'r>,
+    questions: Vec<limit::Question>,
+    lane: L,
+) -> (L, Ended) {
+    let Received { cx, head, .. } = *admitted.received();
+    let mut granted = Vec::with_capacity(questions.len());
+    for question in &questions {
+        let rule = &cx.running.snapshot[question.index];
+        let counts = &cx.node.shared;
+        let answer = counts.ask(&cx.node.limit_table, rule, question, &cx.node.clock).await;
+        if let Err(wait_us) = answer {
+            let local = limit::denied(head, rule, question, wait_us);
+            return respond(admitted, local, lane).await;
+        }
+        granted.push(question.key);
+    }
+    let walk = limit::charge_but(admitted.permitted.verified, &granted)
+        .and_then(admit::ask)
+        .and_then(request::resume);
+    walked(slow, cx, head, walk, lane).await
+}
+
 /// Waits for the request's turn, then takes up the walk behind its limits. Who leaves gives the place
 /// in the queue back; the turn itself passes unused.
 async fn delayed<'r, L: Lane>(
-    slow: &Slow<'_>,
+    slow: &'r Slow<'_>,
     admitted: Admitted<'r>,
     until_us: u64,
     mut lane: L,
@@ -131,13 +175,7 @@ async fn delayed<'r, L: Lane>(
         return (lane, Ended::fault(Reason::ClientGone));
     }
     let walk = admit::ask(admitted.permitted).and_then(request::resume);
-    match walk {
-        Err(Stop::Detach(detached)) if matches!(detached.work, Work::Paused) => {
-            let (admitted, _) = detached.attach(cx, head);
-            resume(slow, admitted, lane).await
-        }
-        walk => walked(slow, cx, head, walk, lane).await,
-    }
+    walked(slow, cx, head, walk, lane).await
 }
 
 /// A place among the requests that wait for their turn.
@@ -158,7 +196,7 @@ impl Drop for Place {
 
 /// What the rest of the walk came to.
 async fn walked<'r, L: Lane>(
-    slow: &Slow<'_>,
+    slow: &'r Slow<'_>,
     cx: Context<'r>,
     head: &'r Head<'r>,
     walk: Result<Found<'r>, Stop<'r>>,
@@ -175,7 +213,7 @@ async fn walked<'r, L: Lane>(
         }
         Err(Stop::Detach(detached)) => {
             let (admitted, work) = detached.attach(cx, head);
-            go_on(slow, admitted, work, lane).await
+            take_up(slow, admitted, work, lane).await
         }
     }
 }
@@ -194,7 +232,9 @@ async fn go_on<L: Lane>(
             fetch::go_on(slow, admitted, *composed, phase, lane).await
         }
         // Limits and the plugins' request phase are over by now.
-        Work::Paused | Work::Delayed { .. } => (lane, Ended::fault(Reason::Internal)),
+        Work::Paused | Work::Asked(_) | Work::Delayed { .. } => {
+            (lane, Ended::fault(Reason::Internal))
+        }
     }
 }
 

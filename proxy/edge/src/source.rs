@@ -60,6 +60,7 @@ impl Edge {
                     self.node.tls.show(tls.clone());
                 }
                 self.node.running.store(Arc::new(running));
+                self.count_with(&self.node.running.load().snapshot.counters.clone());
                 // Again: something may have been pushed since it was prepared.
                 self.lay_over();
                 Ok(())
@@ -233,7 +234,7 @@ impl Edge {
         Ok(())
     }
 
-    fn lay_over(&self) {
+    pub(crate) fn lay_over(&self) {
         let running = self.node.running.load();
         let overlay = self.node.pushed.lay_over(&running.snapshot, &self.node.limit_table);
         running.overlay.store(overlay.map(Arc::new));

@@ -40,7 +40,7 @@ use crate::{
     dispatch::Calls,
     handover::{self, Line, Offer, Taken},
     identity::Trust,
-    limit::Pushed,
+    limit::{self, Pushed, SharedCounts},
     listen::{self, Bound, Endpoint},
     media::Streams,
     node::{LinkTables, Node},
@@ -150,6 +150,7 @@ impl Edge {
         offer.add(&sockets).map_err(upgrading)?;
         let given = taken.as_mut().and_then(Taken::admin);
         let admin = background.block_on(start_admin(&edge, config.admin, given, &offer))?;
+        background.spawn(limit::keep(Arc::downgrade(&edge), secret_file(&config)));
         background.block_on(configure(&edge, &config, &addresses))?;
         let (stop, shutdown) = watch::channel(false);
         let workers = sockets
@@ -377,7 +378,8 @@ fn node(config: &EdgeConfig, store: Store) -> Result<Node, StartError> {
         tls: tls(config)?,
         store,
         media: Streams::default(),
-        limit_table: Arc::new(LimitTable::new(config.limit_keys, Secret::new(random()?))),
+        limit_table: Arc::new(LimitTable::new(config.limit_keys, secret(config)?)),
+        shared: SharedCounts::new(&config.name),
         pushed: Pushed::default(),
         countries: countries(config)?,
         upstreams,
@@ -456,6 +458,20 @@ fn http2(limits: &NodeLimits) -> tidegate_http2::Settings {
             replies_queued: limits.http2.replies_queued_max,
         },
         frame_bytes_max: FRAME_BYTES_MAX,
+    }
+}
+
+/// Where the secret of the fleet's limits is kept.
+fn secret_file(config: &EdgeConfig) -> std::path::PathBuf {
+    config.data.join("limits.secret")
+}
+
+/// The one that the fleet was known to share; one of this node's own until it says.
+fn secret(config: &EdgeConfig) -> Result<Secret, StartError> {
+    let kept = std::fs::read(secret_file(config)).ok();
+    match kept.and_then(|bytes| bytes.try_into().ok()) {
+        Some(bytes) => Ok(Secret::new(bytes)),
+        None => Ok(Secret::new(random()?)),
     }
 }
 

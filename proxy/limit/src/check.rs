@@ -105,6 +105,14 @@ impl Table {
         Ok(permit)
     }
 
+    /// Asks every limit and charges none.
+    ///
+    /// # Errors
+    /// [`Denied`] names the limit with the longest wait.
+    pub fn would_pass(&self, charges: &[Charge<'_>], now_us: u64) -> Result<(), Denied> {
+        self.ask(charges, nanoseconds(now_us))
+    }
+
     /// How a limit stands, without charging it.
     pub fn peek(&self, rule: &Rule, key: KeyHash, now_us: u64) -> Outcome {
         let now_ns = nanoseconds(now_us);

@@ -113,6 +113,20 @@ impl Secret {
         Self(bytes)
     }
 
+    /// A hash of some bytes that is the same on every machine.
+    pub fn fingerprint(&self, bytes: &[u8]) -> u64 {
+        self.hash(bytes)
+    }
+
+    pub(crate) fn words(&self) -> [u64; 2] {
+        let bits = u128::from_le_bytes(self.0);
+        [bits as u64, (bits >> 64) as u64]
+    }
+
+    pub(crate) fn of_words(words: [u64; 2]) -> Self {
+        Self((u128::from(words[0]) | u128::from(words[1]) << 64).to_le_bytes())
+    }
+
     /// The keyed hash of some bytes, never equal to that of a request's key but by accident.
     pub(crate) fn hash(&self, bytes: &[u8]) -> u64 {
         let mut hasher = SipHasher13::new_with_key(&self.0);

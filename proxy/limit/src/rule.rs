@@ -400,9 +400,11 @@ impl Rule {
     /// What other nodes must know of a key whose count is shared; none where the rule counts on each
     /// node alone.
     pub fn shared(&self, key: KeyHash, now_us: u64) -> Option<Shared> {
-        if self.options.mode == Mode::Local {
-            return None;
-        }
+        (self.options.mode != Mode::Local).then(|| self.shared_always(key, now_us)).flatten()
+    }
+
+    /// The same, also for a rule that nodes count for themselves: others may count under it together.
+    pub fn shared_always(&self, key: KeyHash, now_us: u64) -> Option<Shared> {
         let (key, terms) = self.quota.terms(key, now_us, self.options.near)?;
         Some(Shared { key, terms, lease: self.options.mode == Mode::Lease })
     }

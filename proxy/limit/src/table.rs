@@ -33,7 +33,9 @@ const SLOTS_PER_KEY: usize = 3;
 #[derive(Debug)]
 pub struct Table {
     lines: Box<[Line]>,
-    secret: Secret,
+    /// Two words, so that it can be replaced without a lock: a request that reads half of each hashes into
+    /// an empty bucket, once.
+    secret: [AtomicU64; 2],
     evicted_live: AtomicU64,
 }
 
@@ -72,27 +74,39 @@ impl Table {
     pub fn new(keys: usize, secret: Secret) -> Self {
         let lines = (keys.max(1) * SLOTS_PER_KEY).div_ceil(WAYS);
         let lines = (0..lines).map(|_| Line::default()).collect();
-        Self { lines, secret, evicted_live: AtomicU64::new(0) }
+        Self { lines, secret: secret.words().map(AtomicU64::new), evicted_live: AtomicU64::new(0) }
     }
 
     /// The key of a request under a rule; `None` when the rule does not apply to it.
     pub fn key(&self, rule: &Rule, request: &Request<'_>) -> Option<KeyHash> {
-        rule.key(&self.secret, request)
+        rule.key(&self.secret(), request)
+    }
+
+    /// Hashes keys with another secret from now on, the one that all nodes of a fleet share. Everything
+    /// counted so far is forgotten. Says whether it was another one.
+    pub fn set_secret(&self, secret: &Secret) -> bool {
+        let words = secret.words();
+        let was = [self.secret[0].swap(words[0], Relaxed), self.secret[1].swap(words[1], Relaxed)];
+        was != words
+    }
+
+    fn secret(&self) -> Secret {
+        Secret::of_words([self.secret[0].load(Relaxed), self.secret[1].load(Relaxed)])
     }
 
     /// The key that requests with these values have under a rule; see [`Rule::key_of`].
     pub fn key_of(&self, rule: &Rule, values: &[impl AsRef<str>]) -> Option<KeyHash> {
-        rule.key_of(&self.secret, values)
+        rule.key_of(&self.secret(), values)
     }
 
     /// The key of a request under a rule by another part than the rule's own.
     pub fn part_key(&self, rule: &Rule, part: &KeyPart, request: &Request<'_>) -> KeyHash {
-        rule.part_key(&self.secret, part, request)
+        rule.part_key(&self.secret(), part, request)
     }
 
     /// The cell of anything that is not a request's key.
     pub(crate) fn cell_of(&self, thing: &[u8]) -> u64 {
-        self.secret.hash(thing)
+        self.secret().hash(thing)
     }
 
     /// Counts the live slots; reads the whole table, so not for every request.

@@ -90,6 +90,7 @@ impl Compiler<'_> {
             plugins,
             link_domains,
             redirects,
+            counters: self.counters(),
             services: self.spec.services.clone(),
             missing_keys,
         })

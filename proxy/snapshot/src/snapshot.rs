@@ -65,6 +65,8 @@ pub struct Snapshot {
     pub upstreams: Vec<tidegate_spec::Upstream>,
     /// The rate limits.
     pub limits: Vec<Rule>,
+    /// Where limits that nodes share are counted.
+    pub counters: tidegate_spec::Counters,
     /// The keysets; `None` while a key of it is missing on this node, and then nothing verifies.
     pub keysets: Vec<Option<Arc<Keyset>>>,
     /// The certificates whose files are at hand.

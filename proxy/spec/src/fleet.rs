@@ -8,7 +8,7 @@ use serde_json::{Map, Value as Json, json};
 use crate::cache::CachePolicy;
 use crate::canonical;
 use crate::keys::Keyset;
-use crate::limit::Limit;
+use crate::limit::{Counters, Limit};
 use crate::link::{LinkDomain, RedirectTable};
 use crate::plugin::Plugin;
 use crate::problem::Problem;
@@ -31,6 +31,8 @@ resource! {
         pub cache_policies: Vec<CachePolicy>,
         /// Rate limits; sites and routes name them.
         pub limits: Vec<Limit>,
+        /// Where limits that nodes share are counted.
+        pub counters: Counters,
         /// Keys that signed URLs are checked with.
         pub keysets: Vec<Keyset>,
         /// Certificates that TLS listeners show; the name a client asks for picks one.

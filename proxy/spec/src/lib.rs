@@ -53,7 +53,8 @@ pub use document::{Document, read};
 pub use fleet::Spec;
 pub use keys::{Key, KeyAlgorithm, KeyMaterial, Keyset, Secret, TokenFormat};
 pub use limit::{
-    Limit, LimitAlgorithm, LimitCondition, LimitMissing, LimitMode, LimitTier, LimitTiers,
+    Counters, Limit, LimitAlgorithm, LimitCondition, LimitFailure, LimitFallback, LimitMissing,
+    LimitMode, LimitTier, LimitTiers,
 };
 pub use link::{LinkDomain, RedirectRule, RedirectTable};
 pub use media::{CountryPolicy, ManifestTokens, MediaPolicy, RefererPolicy};

@@ -30,6 +30,10 @@ resource! {
         pub tiers: Option<LimitTiers>,
         /// Where it counts.
         pub mode: LimitMode = LimitMode::Local,
+        /// With `approx`: from this share of the limit on a key is counted as `lease` counts, in percent; 0 for never.
+        pub near_percent: u8 = 80,
+        /// With `approx`, `lease` and `strict`: what holds while the shared counts are out of reach.
+        pub on_store_failure: LimitFailure,
         /// What happens to a request that lacks a part of the key.
         pub missing: LimitMissing = LimitMissing::ClientIp,
         /// What one request costs: a number, `header:X` for the number in a request field; or, paid after the answer, `bytes/64KiB`, `response_header:X`, `status:5xx=10,404=5`.
@@ -42,6 +46,47 @@ resource! {
         pub show: bool = false,
         /// With `calendar`: how far the clock it goes by is ahead of UTC.
         pub utc_offset: Duration = Duration::ZERO,
+    }
+}
+
+resource! {
+    /// What holds while the shared counts are out of reach.
+    pub struct LimitFailure {
+        /// At first.
+        pub first: LimitFallback = LimitFallback::Share,
+        /// Later.
+        pub then: LimitFallback = LimitFallback::Share,
+        /// How much later.
+        pub after: Duration = Duration::from_secs(30),
+    }
+}
+
+words! {
+    /// What stands in for a shared count.
+    pub enum LimitFallback {
+        /// This node's share of the limit, as it was last known.
+        Share = "safe_share",
+        /// Everything passes.
+        Open = "open",
+        /// Nothing passes.
+        Closed = "closed",
+    }
+}
+
+resource! {
+    /// Where limits that nodes share are counted.
+    pub struct Counters {
+        /// Addresses of Redis or Valkey servers, `redis://host:port/db`; keys are spread over them. Without any, the
+        /// control plane counts.
+        pub redis: Vec<String>,
+        /// Whether the addresses are those of one cluster.
+        pub cluster: bool = false,
+        /// A file on each node with the password.
+        pub password_file: Option<String>,
+        /// How many nodes share the limits, as long as nobody has said.
+        pub nodes: u16 = 4,
+        /// How long a request waits for an answer before its node decides alone.
+        pub ask_timeout: Duration = Duration::from_millis(20),
     }
 }
 
@@ -102,6 +147,12 @@ words! {
     pub enum LimitMode {
         /// On each node for itself.
         Local = "local",
+        /// On all nodes together: each admits on its own and tells the others ten times a second.
+        Approx = "approx",
+        /// On all nodes together, exactly: nodes fetch tokens in advance.
+        Lease = "lease",
+        /// On all nodes together, exactly: each request is asked for.
+        Strict = "strict",
     }
 }
 

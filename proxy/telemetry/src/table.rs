@@ -66,6 +66,11 @@ words! {
         LimitAllowed = "tidegate_limit_allowed_total", "Requests that passed every limit that applied.";
         LimitDenied = "tidegate_limit_denied_total", "Requests denied by a limit.";
         LimitShadowed = "tidegate_limit_shadowed_total", "Times a limit would have denied a request, were it enforced.";
+        LimitDegraded = "tidegate_limit_degraded_total", "Decisions made without the shared counts, which were out of reach.";
+        LimitAsks = "tidegate_limit_asks_total", "Calls to the shared counts that requests waited for.";
+        LimitReports = "tidegate_limit_reports_total", "Reports to the shared counts.";
+        LimitReportsFailed = "tidegate_limit_reports_failed_total", "Reports to the shared counts that failed.";
+        LimitLedgerFull = "tidegate_limit_ledger_full_total", "Requests whose shared key had no room on the node.";
         LimitEvictions = "tidegate_limit_evictions_total", "Limit keys forgotten for room in the table.";
         SignatureVerified = "tidegate_sign_verified_total", "Signed requests that verified.";
         SignatureDenied = "tidegate_sign_denied_total", "Requests denied for want of a valid signature.";
@@ -115,6 +120,7 @@ words! {
         UpstreamInFlight = "tidegate_upstream_in_flight", "Upstream exchanges under way.";
         LinkEntries = "tidegate_link_entries", "Short links in the table on the node.";
         LimitKeys = "tidegate_limit_keys", "Keys in the limit table.";
+        LimitStoresAlone = "tidegate_limit_stores_alone", "Stores of shared counts that are out of reach: this node decides alone.";
         LimitDelayed = "tidegate_limit_delayed", "Requests that wait for their turn under a leaky bucket.";
         PluginsLoaded = "tidegate_plugins_loaded", "Plugins in force.";
     }

@@ -3,6 +3,7 @@
 
 mod access;
 mod blobs;
+mod counters;
 mod plugins;
 mod purges;
 mod replicas;

@@ -7,11 +7,11 @@ use std::sync::{
 
 use smallvec::SmallVec;
 use tidegate_http::{FieldList, Fields};
-use tidegate_limit::{Account, InFlight, Later, Permit, Table, answer};
+use tidegate_limit::{Account, InFlight, Later, Permit, Table, answer, global::Shared};
 use tidegate_snapshot::LimitIndex;
 
 use super::Applying;
-use crate::{clock::Now, running::Running};
+use crate::{clock::Now, node::Node, running::Running};
 
 /// A cost that is not known yet.
 const UNKNOWN: u64 = u64::MAX;
@@ -28,6 +28,7 @@ pub(crate) struct Charged {
 struct Owed {
     limit: LimitIndex,
     account: Account,
+    shared: Option<Shared>,
     /// What a response field said, once the response head was seen.
     learned: AtomicU64,
 }
@@ -43,22 +44,26 @@ struct Shown {
 impl Charged {
     /// None when the request holds and owes nothing, so that it costs nothing to carry.
     pub(super) fn new(
-        table: &Arc<Table>,
+        node: &Node,
         applying: &[Applying<'_>],
+        counted: &[Applying<'_>],
         permit: Permit,
+        now: Now,
     ) -> Option<Self> {
+        let table = &node.limit_table;
         let owes = |(limit, charge): &Applying<'_>| {
             charge.rule.later().map(|_| Owed {
                 limit: *limit,
                 account: charge.rule.account(charge.key),
+                shared: charge.rule.shared(charge.key, now.mono_us),
                 learned: AtomicU64::new(UNKNOWN),
             })
         };
         let owed: SmallVec<[Owed; 1]> = applying.iter().filter_map(owes).collect();
-        let shown = applying
+        let shown = counted
             .iter()
             .any(|(_, charge)| charge.rule.shown())
-            .then(|| Shown::new(applying, &permit));
+            .then(|| Shown::new(counted, &permit));
         if owed.is_empty() && shown.is_none() && !permit.holds() {
             return None;
         }
@@ -87,7 +92,14 @@ impl Charged {
     }
 
     /// Charges what only the answer told.
-    pub(crate) fn settle(&self, running: &Running, status: u16, bytes_sent: u64, now: Now) {
+    pub(crate) fn settle(
+        &self,
+        node: &Node,
+        running: &Running,
+        status: u16,
+        bytes_sent: u64,
+        now: Now,
+    ) {
         struct NoFields;
         impl Fields for NoFields {
             fn first(&self, _name: &str) -> Option<&[u8]> {
@@ -102,6 +114,9 @@ impl Charged {
                 learned => learned as u32,
             };
             self.table.settle(&owed.account, cost, now.mono_us);
+            if let Some(shared) = &owed.shared {
+                node.shared.settle(shared, cost, now.mono_us);
+            }
         }
     }
 }

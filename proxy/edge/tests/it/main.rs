@@ -10,6 +10,7 @@ mod http2;
 mod limits;
 mod node;
 mod pipeline;
+mod shared;
 mod slow_reader;
 mod websocket;
 

@@ -25,6 +25,16 @@ impl Node {
         Self::with_file(spec, "", clock, threads).await
     }
 
+    /// Starts a node of that name.
+    pub(crate) async fn named(
+        name: &str,
+        spec: &str,
+        clock: Clock,
+        threads: usize,
+    ) -> Result<Self, String> {
+        Self::with_file(spec, &format!("name = \"{name}\""), clock, threads).await
+    }
+
     /// Starts a node with keys of a node file.
     pub(crate) async fn with_file(
         spec: &str,
@@ -36,6 +46,9 @@ impl Node {
         let data = TempDir::new().map_err(|error| error.to_string())?;
         let mut config = EdgeConfig::new(Source::Spec(Box::new(spec_of(spec)?)), data.path());
         config.clock = clock;
+        if let Some(name) = file.name {
+            config.name = name;
+        }
         config.threads = threads;
         if !node_file.is_empty() && node_file.contains("[[listeners]]") {
             config.listen = file.listeners;

@@ -231,23 +231,25 @@ impl Owner {
 
     /// The accounts that changed since the last call and take longer than `fill_us` to fill: what a
     /// restart must not forget. Those that fill faster start empty instead.
-    pub fn changed(&mut self, fill_us: u64, out: &mut Vec<Held>) {
+    /// With `all` those that did not change too.
+    pub fn changed(&mut self, fill_us: u64, all: bool, out: &mut Vec<Held>) {
         for (key, account) in &mut self.accounts {
             let slow = account.terms.is_quota() || account.terms.fill_ns() / 1000 > fill_us;
-            if std::mem::take(&mut account.changed) && slow {
+            if (std::mem::take(&mut account.changed) || all) && slow {
                 let Account { terms, at_ns, used, .. } = *account;
                 out.push(Held { key: *key, terms, at_ns, used });
             }
         }
     }
 
-    /// Takes an account from disk.
+    /// Takes an account from disk, unless it is there already.
     pub fn restore(&mut self, held: &Held, now_us: u64) {
-        if held.at_ns / 1000 <= now_us || self.accounts.len() >= self.accounts_max {
+        let known = self.accounts.contains_key(&held.key);
+        if known || held.at_ns / 1000 <= now_us || self.accounts.len() >= self.accounts_max {
             return;
         }
         let mut account = Account::new(held.terms, self.started_us, now_us);
-        account.at_ns = account.at_ns.max(held.at_ns);
+        account.at_ns = held.at_ns;
         account.used = held.used;
         self.accounts.insert(held.key, account);
     }

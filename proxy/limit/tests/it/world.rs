@@ -242,7 +242,7 @@ impl World {
             Pattern::Steady => 1.0,
             Pattern::Step if ms < 2_000 => return limit * 0.05,
             Pattern::Step => 1.0,
-            Pattern::Square => f64::from(u8::from(ms / 100 % 2 == 0)) * 2.0,
+            Pattern::Square => f64::from(u8::from((ms / 100).is_multiple_of(2))) * 2.0,
             Pattern::Boundary => f64::from(u8::from(ms % 1000 >= 950 || ms % 1000 < 50)) * 10.0,
             // The busiest of n keys of Zipf 1 has one part in about ln n.
             Pattern::Keys(keys) => (keys as f64).ln() + 0.58,
@@ -270,7 +270,7 @@ impl World {
         during
             && match self.cell.fault {
                 Fault::OneCut => node == 0,
-                Fault::HalfCut => node % 2 == 0,
+                Fault::HalfCut => node.is_multiple_of(2),
                 _ => false,
             }
     }

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use tidegate_limit::{
-    Algorithm, Condition, Cost, KeyPart, Later, Missing, Mode, Period, Rate, Rule, RuleError,
-    RuleOptions, StatusCost, Tiers,
+    Algorithm, Condition, Cost, Fallback, KeyPart, Later, Missing, Mode, OnFailure, Period, Rate,
+    Rule, RuleError, RuleOptions, StatusCost, Tiers,
 };
 use tidegate_spec::{
-    Limit, LimitAlgorithm, LimitCondition, LimitMissing, LimitMode, LimitTier, LimitTiers,
+    Limit, LimitAlgorithm, LimitCondition, LimitFallback, LimitMissing, LimitMode, LimitTier,
+    LimitTiers,
     units::{Rate as RateText, parse_size},
 };
 
@@ -30,6 +31,20 @@ impl Compiler<'_> {
         limits.filter_map(|(index, limit)| self.limit(limit, &format!("limits[{index}]"))).collect()
     }
 
+    pub(super) fn counters(&mut self) -> tidegate_spec::Counters {
+        let counters = &self.spec.counters;
+        for (index, url) in counters.redis.iter().enumerate() {
+            if !url.starts_with("redis://") {
+                let message = format!("\"{url}\" is not of the form redis://host:port");
+                self.problem(format!("counters.redis[{index}]"), message);
+            }
+        }
+        if counters.nodes == 0 {
+            self.problem("counters.nodes".to_owned(), "at least one node shares the limits");
+        }
+        counters.clone()
+    }
+
     fn limit(&mut self, limit: &Limit, path: &str) -> Option<Rule> {
         let key = self.limit_key(&limit.key, &format!("{path}.key"));
         let numbers =
@@ -40,9 +55,20 @@ impl Compiler<'_> {
         let when = self.conditions(&limit.when, &format!("{path}.when"));
         let tiers = limit.tiers.as_ref().map(|tiers| self.tiers(limit, tiers, path));
         self.percent(limit.enforce_percent.into(), &format!("{path}.enforce_percent"));
+        self.percent(limit.near_percent.into(), &format!("{path}.near_percent"));
         let options = RuleOptions {
             mode: match limit.mode {
                 LimitMode::Local => Mode::Local,
+                LimitMode::Approx => Mode::Approx,
+                LimitMode::Lease => Mode::Lease,
+                LimitMode::Strict => Mode::Strict,
+            },
+            near: (u32::from(limit.near_percent.min(100)) * u32::from(u16::MAX) / 100) as u16,
+            on_failure: OnFailure {
+                first: fallback(limit.on_store_failure.first),
+                then: fallback(limit.on_store_failure.then),
+                after_us: u64::try_from(limit.on_store_failure.after.as_micros())
+                    .unwrap_or(u64::MAX),
             },
             missing: match limit.missing {
                 LimitMissing::ClientIp => Missing::ClientIp,
@@ -142,6 +168,11 @@ impl Compiler<'_> {
                 "concurrency has no rate; say at_once",
             ),
         ];
+        if limit.mode != LimitMode::Local && !matches!(here, TokenBucket | LimitAlgorithm::Calendar)
+        {
+            let message = "only token_bucket and calendar can be counted on all nodes together";
+            self.problem(format!("{path}.mode"), message);
+        }
         for (_, key, message) in alone.into_iter().filter(|(wrong, ..)| *wrong) {
             self.problem(format!("{path}.{key}"), message);
         }
@@ -255,6 +286,14 @@ fn status_cost(text: &str) -> Result<StatusCost, String> {
         }
     };
     if (100..=599).contains(&from) { Ok(StatusCost { from, to, cost }) } else { Err(wrong()) }
+}
+
+fn fallback(word: LimitFallback) -> Fallback {
+    match word {
+        LimitFallback::Share => Fallback::Share,
+        LimitFallback::Open => Fallback::Open,
+        LimitFallback::Closed => Fallback::Closed,
+    }
 }
 
 fn offset_secs(offset: Duration) -> i32 {
