@@ -80,17 +80,22 @@ fn change(path: &str, before: Option<&Value>, after: Option<&Value>) -> Change {
         (_, None) => ChangeKind::Removed,
         _ => ChangeKind::Changed,
     };
-    let secret = path.ends_with(".secret");
+    let secret = path.rsplit('.').next().is_some_and(is_secret);
     let shown = |value: Option<&Value>| value.map(|value| masked(value, secret));
     Change { path: path.to_owned(), kind, before: shown(before), after: shown(after) }
 }
 
+/// Texts under these keys are secrets: keys of keysets, private keys of certificates.
+fn is_secret(key: &str) -> bool {
+    matches!(key, "secret" | "key")
+}
+
 fn masked(value: &Value, secret: bool) -> Value {
     match value {
-        _ if secret => REDACTED.into(),
+        Value::String(_) if secret => REDACTED.into(),
         Value::Array(items) => items.iter().map(|item| masked(item, false)).collect(),
         Value::Object(map) => {
-            map.iter().map(|(key, value)| (key.clone(), masked(value, key == "secret"))).collect()
+            map.iter().map(|(key, value)| (key.clone(), masked(value, is_secret(key)))).collect()
         }
         other => other.clone(),
     }

@@ -105,7 +105,14 @@ fn differences_go_by_name() {
 #[test]
 fn differences_never_show_a_secret() {
     let keys = |secret: &str| json!({ "keysets": [{ "name": "m", "keys": [{ "id": "k", "secret": secret }] }] });
-    for (before, after) in [(keys("aaa"), keys("bbb")), (json!({}), keys("bbb"))] {
+    let certificates =
+        |key: &str| json!({ "certificates": [{ "name": "m", "certificate": "c", "key": key }] });
+    for (before, after) in [
+        (keys("aaa"), keys("bbb")),
+        (json!({}), keys("bbb")),
+        (certificates("aaa"), certificates("bbb")),
+        (json!({}), certificates("bbb")),
+    ] {
         let shown = serde_json::to_string(&diff(&before, &after)).unwrap();
         assert!(!shown.contains("aaa") && !shown.contains("bbb"), "{shown}");
         assert!(shown.contains("redacted"), "{shown}");

@@ -1,4 +1,4 @@
-//! Keys of keysets: made here for `generate: true`, filled in for nodes, never shown to people.
+//! Keys of keysets and of certificates: made here for `generate: true`, filled in for nodes, never shown to people.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -93,7 +93,27 @@ pub(crate) fn restore(spec: &mut Spec, before: Option<&Spec>) -> Vec<Problem> {
             }
             match before.and_then(|before| find(before, &keyset.name, &key.id)) {
                 Some(secret) => key.secret = Some(secret.clone()),
-                None => problems.push(unknown(k, i)),
+                None => {
+                    let path = format!("keysets[{k}].keys[{i}].secret");
+                    let hint = "write the secret itself, or `generate: true`";
+                    problems.push(unknown(path).hint(hint));
+                }
+            }
+        }
+    }
+    for (c, certificate) in spec.certificates.iter_mut().enumerate() {
+        if certificate.key.as_ref().is_none_or(|key| key.expose() != REDACTED) {
+            continue;
+        }
+        let known = before.and_then(|before| {
+            let all = &before.certificates;
+            all.iter().find(|other| other.name == certificate.name)?.key.as_ref()
+        });
+        match known {
+            Some(key) => certificate.key = Some(key.clone()),
+            None => {
+                let path = format!("certificates[{c}].key");
+                problems.push(unknown(path).hint("write the key itself, or `key_file`"));
             }
         }
     }
@@ -105,10 +125,9 @@ fn find<'s>(spec: &'s Spec, keyset: &str, id: &str) -> Option<&'s Secret> {
     keyset.keys.iter().find(|key| key.id == id)?.secret.as_ref()
 }
 
-fn unknown(keyset: usize, key: usize) -> Problem {
-    let path = format!("keysets[{keyset}].keys[{key}].secret");
+fn unknown(path: String) -> Problem {
     let message = format!("{REDACTED:?} stands for a secret that is already here, and none is");
-    Problem::new(path, message).hint("write the secret itself, or `generate: true`")
+    Problem::new(path, message)
 }
 
 /// The spec as people see it.
@@ -121,6 +140,12 @@ pub(crate) fn redacted(spec: &Spec) -> Value {
             if let Some(secret) = key.get_mut("secret") {
                 *secret = REDACTED.into();
             }
+        }
+    }
+    let certificates = json.get_mut("certificates").and_then(Value::as_array_mut);
+    for certificate in certificates.into_iter().flatten() {
+        if let Some(key) = certificate.get_mut("key") {
+            *key = REDACTED.into();
         }
     }
     json

@@ -105,6 +105,23 @@ async fn a_redacted_secret_sent_back_is_the_one_that_was_there() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificates_private_key_is_not_shown_and_comes_back() {
+    for World { store, .. } in worlds().await {
+        let with = |key: &str| {
+            let text = format!("certificates: [{{ name: a, certificate: chain, key: {key} }}]");
+            tidegate_spec::read(&text).unwrap()
+        };
+        assert_eq!(store.secrets_restored(&mut with(REDACTED)).await.unwrap().len(), 1);
+        put(&store, with("hush")).await;
+        let last = store.revision_last().await.unwrap().unwrap();
+        assert!(!last.redacted().to_string().contains("hush"));
+        let mut back = Spec::from_json(&last.redacted()).unwrap();
+        assert!(store.secrets_restored(&mut back).await.unwrap().is_empty());
+        assert_eq!(back, with("hush"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reader_of_a_table_resumes_or_starts_from_the_base() {
     for World { store, .. } in worlds().await {
         let ops: Vec<_> = (1..=5).map(|n| TableOp::put(format!("d/{n}"))).collect();

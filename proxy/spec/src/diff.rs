@@ -183,7 +183,8 @@ impl Change {
 /// The value without its secrets.
 fn hidden(key: &str, value: &Json) -> Json {
     match value {
-        Json::String(_) if key == "secret" => HIDDEN.into(),
+        // Private keys of certificates are texts; keys of limits are lists.
+        Json::String(_) if matches!(key, "secret" | "key") => HIDDEN.into(),
         Json::Array(items) => items.iter().map(|item| hidden("", item)).collect(),
         Json::Object(map) => {
             Json::Object(map.iter().map(|(key, value)| (key.clone(), hidden(key, value))).collect())

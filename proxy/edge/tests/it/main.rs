@@ -13,6 +13,7 @@ mod pipeline;
 mod shared;
 mod slow_reader;
 mod websocket;
+mod welcome;
 
 use std::path::Path;
 
