@@ -242,8 +242,7 @@ impl Client {
     /// Exchanges counts of shared limits, as `tidegate_limit::global` writes them.
     pub async fn counters_exchange(&self, batch: Bytes) -> Result<Bytes> {
         let kind = headers(&[(CONTENT_TYPE, "application/x-tidegate-counters")]);
-        let response =
-            self.transport.send(Method::POST, paths::COUNTERS, kind, batch).await?;
+        let response = self.transport.send(Method::POST, paths::COUNTERS, kind, batch).await?;
         self.transport.whole(response).await
     }
 
