@@ -22,6 +22,8 @@ const BURST: usize = 20;
 const NODES: usize = 3;
 /// No request may take this long, whatever happens to the store; a wait for it would.
 const ANSWER_MAX: Duration = Duration::from_secs(2);
+/// What nodes that were cut off for a moment may admit beyond the limit.
+const CUT_PART: f64 = 0.05;
 /// How long a node may take to notice that the store is gone or back.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -142,6 +144,22 @@ fn bounds_hold_with_redis_and_without() {
     }
 }
 
+/// Decisions made without the store so far, of all nodes: the count belongs to the process.
+async fn degraded(nodes: &mut [Node]) -> u64 {
+    let text = nodes[0].metrics().await;
+    let line = text.lines().find_map(|line| line.strip_prefix("tidegate_limit_degraded_total "));
+    line.and_then(|count| count.parse::<f64>().ok()).unwrap_or_default() as u64
+}
+
+/// A busy machine may keep a healthy store from answering in time: then a node uses its safe share
+/// beside what it was granted, and says so in its metrics. Otherwise the promise is exact.
+async fn with_store(nodes: &mut [Node], part: f64) -> (Seen, f64) {
+    let before = degraded(nodes).await;
+    let seen = load(nodes).await;
+    let cut = degraded(nodes).await > before;
+    (seen, if cut { part.max(CUT_PART) } else { part })
+}
+
 async fn one_mode(mode: &str, part: f64) {
     let mut server = Server::start();
     let mut nodes = Vec::new();
@@ -157,7 +175,8 @@ async fn one_mode(mode: &str, part: f64) {
         assert!(admitted as f64 <= most(time, part), "{mode}, {what}: {admitted}");
         assert!(admitted as f64 >= LIMIT as f64 * 3.0 * from, "{mode}, {what}: only {admitted}");
     };
-    check("with redis", load(&nodes).await, 0.5, part);
+    let (seen, allowed) = with_store(&mut nodes, part).await;
+    check("with redis", seen, 0.5, allowed);
 
     // It hangs: connections stay open and nothing comes back.
     server.signal("-STOP");
@@ -174,7 +193,8 @@ async fn one_mode(mode: &str, part: f64) {
     check("while it is dead", load(&nodes).await, 0.5, 0.02);
     server.again();
     until(&mut nodes, false).await;
-    check("with redis again", load(&nodes).await, 0.5, part);
+    let (seen, allowed) = with_store(&mut nodes, part).await;
+    check("with redis again", seen, 0.5, allowed);
     for node in nodes {
         node.stop().await;
     }

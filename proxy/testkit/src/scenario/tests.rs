@@ -138,7 +138,7 @@ fn what_cannot_be_read_is_named() {
         ("advance 61", "not a time"),
         ("metric x > 1", "is not `name"),
         ("spec a\n    b", "either a file's name or"),
-        ("client c1 < 200\n    b", "only `spec`, `apply`"),
+        ("client c1 < 200\n    b", "only `node`, `spec`, `apply`"),
     ] {
         let failure = parse::script("t00001", &format!("# t00001 x\n{line}\n")).unwrap_err();
         assert_eq!(failure.0, 2, "{line}");
