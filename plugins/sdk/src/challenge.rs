@@ -66,10 +66,8 @@ pub fn sha256(data: &[u8]) -> [u8; 32] {
     let mut state = INITIAL;
     let mut message = data.to_vec();
     message.push(0x80);
-    message.resize(
-        message.len().next_multiple_of(64) + if message.len() % 64 > 56 { 64 } else { 0 },
-        0,
-    );
+    // Whole blocks, with the length in the last eight bytes.
+    message.resize((message.len() + 8).next_multiple_of(64), 0);
     let at = message.len() - 8;
     message[at..].copy_from_slice(&(data.len() as u64 * 8).to_be_bytes());
     for block in message.chunks_exact(64) {
