@@ -22,6 +22,10 @@ use crate::{Edge, welcome};
 
 /// How long accepting pauses when the process has no file descriptor left.
 const DESCRIPTORS_EXHAUSTED_PAUSE_MS: u64 = 100;
+/// Bytes that the kernel takes of a response before the client has room for them. Its own limit grows
+/// to megabytes: clients that read nothing would fill memory, and on HTTP/2 what is urgent would wait
+/// behind what was handed over before.
+const UNSENT_BYTES: u32 = 128 * 1024;
 /// How a Unix socket is told from an address.
 const UNIX_PREFIX: &str = "unix:";
 
@@ -210,6 +214,8 @@ fn bind_tcp(address: SocketAddr, connections: u32) -> io::Result<std::net::TcpLi
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(true)?;
     socket.set_nonblocking(true)?;
+    // Connections inherit it.
+    socket.set_tcp_notsent_lowat(UNSENT_BYTES)?;
     socket.bind(&address.into())?;
     socket.listen(backlog(connections))?;
     Ok(socket.into())
