@@ -8,8 +8,9 @@
 //! **Invariant:** nothing here waits for time to pass; every wait is for an event and ends with a
 //! failure after [`WAIT_MAX`].
 //!
-//! Entry types: [`Origin`], [`Client`] and [`scenario`].
+//! Entry types: [`Origin`], [`Client`], [`scenario`] and, for fuzz bodies, [`fuzz::Smoke`].
 
+pub mod fuzz;
 pub mod scenario;
 
 pub use client::Client;

@@ -1,13 +1,8 @@
 //! A bounded, seeded run of every target: seeds that mean something, changed at random.
 
-use std::time::{Instant, SystemTime};
+use tidegate_testkit::fuzz::Smoke;
 
 use super::{ALL, Body};
-
-const ROUNDS: u64 = 20_000;
-
-/// Seconds for each target instead of [`ROUNDS`], with a seed of the time: for long runs by hand.
-const SECS_VARIABLE: &str = "TIDEGATE_FUZZ_SECS";
 
 const SEEDS: &[&[u8]] = &[
     // Blocks of RFC 7541 C.3 and C.4, each behind its length.
@@ -25,75 +20,17 @@ const SEEDS: &[&[u8]] = &[
     b"\x06\x00\x00\x01\x00\x09\x01\x00\x00\x0b\x01\x00\x00\x0d\x01\x00\x06\xff\x09\x00\x07\x00\xff\x10\x09\x00\x0d\x01\x00",
 ];
 
-/// Small and fast (xorshift64*): a test needs no better one.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % n.max(1)
-    }
-
-    /// Bytes that mean something come up more often.
-    fn byte(&mut self) -> u8 {
-        const TELLING: &[u8] =
-            b"\0\x01\x02\x03\x04\x05\x06\x07\x08\x09\x10\x20\x24\x40\x7f\x80\x82\x84\x86\xbe\xff";
-        if self.below(3) > 0 { TELLING[self.below(TELLING.len())] } else { self.below(256) as u8 }
-    }
-
-    fn change(&mut self, data: &mut Vec<u8>) {
-        let at = self.below(data.len() + 1);
-        match self.below(6) {
-            0 => data.insert(at, self.byte()),
-            1 if at < data.len() => {
-                data.remove(at);
-            }
-            2 if self.below(4) == 0 => data.truncate(at),
-            3 | 4 => {
-                let other = SEEDS[self.below(SEEDS.len())];
-                let (from, len) = (self.below(other.len()), self.below(24));
-                let piece = &other[from..other.len().min(from + len)];
-                data.splice(at..at, piece.iter().copied());
-            }
-            _ if at < data.len() => data[at] = self.byte(),
-            _ => {}
-        }
-    }
-}
-
-fn smoke(name: &str, body: Body) {
-    let started = Instant::now();
-    let secs = std::env::var(SECS_VARIABLE).ok().and_then(|secs| secs.parse().ok());
-    let seed = secs.map_or(0, |_: u64| SystemTime::UNIX_EPOCH.elapsed().unwrap().subsec_nanos());
-    let mut random = Random(0x9e37_79b9_7f4a_7c15 ^ u64::from(seed));
-    for seed in SEEDS {
-        body(seed);
-    }
-    for round in 0.. {
-        if secs.map_or(round >= ROUNDS, |secs| started.elapsed().as_secs() >= secs) {
-            break;
-        }
-        let mut data = SEEDS[random.below(SEEDS.len())].to_vec();
-        for _ in 0..=random.below(12) {
-            random.change(&mut data);
-        }
-        if random.below(4) == 0 {
-            let length = random.below(200);
-            data.extend((0..length).map(|_| random.byte()));
-        }
-        let shown = data.clone();
-        if std::panic::catch_unwind(|| body(&data)).is_err() {
-            panic!("{name} fails on {:?}", shown.escape_ascii().to_string());
-        }
-    }
-}
+const SMOKE: Smoke<'_> = Smoke {
+    seeds: SEEDS,
+    telling: b"\0\x01\x02\x03\x04\x05\x06\x07\x08\x09\x10\x20\x24\x40\x7f\x80\x82\x84\x86\xbe\xff",
+    tail_bytes_max: 200,
+    rounds: 20_000,
+};
 
 #[test]
 fn every_target_survives_a_seeded_run() {
     for (name, body) in ALL {
-        smoke(name, *body);
+        SMOKE.run(name, body);
     }
 }
 
@@ -101,5 +38,5 @@ fn every_target_survives_a_seeded_run() {
 #[test]
 fn the_canary_dies() {
     let canary: Body = |data| assert!(!data.contains(&0x7f));
-    assert!(std::panic::catch_unwind(|| smoke("canary", canary)).is_err());
+    assert!(std::panic::catch_unwind(|| SMOKE.run("canary", canary)).is_err());
 }

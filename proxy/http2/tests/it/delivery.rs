@@ -4,28 +4,13 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use tidegate_http2::{Connection, Event, PREFACE, Settings, StreamId};
+use tidegate_testkit::fuzz::Random;
 
 use crate::wire::*;
 
 const SEEDS: u64 = 60;
 const STEPS_MAX: usize = 50_000;
 const STREAMS: u32 = 25;
-
-/// Small and fast (xorshift64*): a test needs no better one.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % n.max(1)
-    }
-
-    fn chance(&mut self, percent: usize) -> bool {
-        self.below(100) < percent
-    }
-}
 
 /// One exchange as the client sees it: the server echoes the body.
 struct Exchange {
