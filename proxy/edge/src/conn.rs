@@ -7,7 +7,6 @@
 use std::{
     cell::RefCell,
     future::poll_fn,
-    io,
     pin::Pin,
     sync::Arc,
     task::{self, Poll},
@@ -20,10 +19,7 @@ use tidegate_http::{Framing, Head, HeadLimits, Refusal, StoredHead, parse_head};
 use tidegate_http2::PREFACE;
 use tidegate_spec::NodeLimits;
 use tidegate_telemetry::Counter;
-use tokio::{
-    io::{AsyncRead, ReadBuf},
-    time::Sleep,
-};
+use tokio::time::Sleep;
 
 use crate::{
     Edge,
@@ -31,6 +27,7 @@ use crate::{
     facts::ConnectionFacts,
     h2,
     identity::Identity,
+    input::poll_fill,
     lane::{H1, close_gently},
     node::Batch,
     out::{Backlog, Out},
@@ -163,7 +160,13 @@ impl Conn {
     ) -> Poll<Next> {
         WORKER.with_borrow_mut(|worker| {
             loop {
-                let filled = match self.poll_fill(&mut worker.input, cx) {
+                let filled = match poll_fill(
+                    &mut self.stream,
+                    &self.pending,
+                    &mut self.unparsed,
+                    &mut worker.input,
+                    cx,
+                ) {
                     Poll::Ready(Ok(filled)) => filled,
                     Poll::Ready(Err(_)) => return Poll::Ready(Next::Close),
                     Poll::Pending => return self.poll_watchdog(edge, worker, shutdown, cx),
@@ -173,28 +176,6 @@ impl Conn {
                 }
             }
         })
-    }
-
-    /// Brings the pending bytes and one read into the worker's buffer; how many there are.
-    fn poll_fill(
-        &mut self,
-        input: &mut [u8],
-        cx: &mut task::Context<'_>,
-    ) -> Poll<io::Result<usize>> {
-        let had = self.pending.len();
-        input[..had].copy_from_slice(&self.pending);
-        if std::mem::take(&mut self.unparsed) {
-            return Poll::Ready(Ok(had));
-        }
-        let mut space = ReadBuf::new(&mut input[had..]);
-        match Pin::new(&mut self.stream).poll_read(cx, &mut space) {
-            Poll::Ready(Ok(())) if space.filled().is_empty() => {
-                Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()))
-            }
-            Poll::Ready(Ok(())) => Poll::Ready(Ok(had + space.filled().len())),
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Pending => Poll::Pending,
-        }
     }
 
     /// Answers what has arrived. `None` means that the loop goes on.

@@ -9,7 +9,7 @@
 //! the plugins leave is known; other bodies go out without one.
 
 use bytes::Bytes;
-use tidegate_http::{FieldList, Refusal, ResponseHead};
+use tidegate_http::{FieldList, ResponseHead};
 use tidegate_telemetry::{Phase, Reason};
 use tidegate_upstream::{Downstream, DownstreamGone, ResponseFraming};
 use tidegate_wasm::{Phases, Verdict};
@@ -19,7 +19,7 @@ use crate::{
     answer::Local,
     dress::{Dress, Moment},
     feed,
-    lane::Lane,
+    lane::{Account, Lane},
 };
 
 /// A lane whose responses are dressed.
@@ -125,7 +125,7 @@ impl<L: Lane> Dressed<L> {
 
     /// Sends an answer in place of the response, when nothing of that has been sent.
     async fn replace(&mut self, local: Local) -> Result<(), DownstreamGone> {
-        if self.lane.head_sent() {
+        if self.lane.account().head_sent {
             return Err(DownstreamGone);
         }
         (self.replaced, self.status) = (true, local.head.status);
@@ -321,18 +321,7 @@ impl<L: Lane> Downstream for Dressed<L> {
 }
 
 impl<L: Lane> Lane for Dressed<L> {
-    fn head_sent(&self) -> bool {
-        self.lane.head_sent()
-    }
-
-    fn body_refusal(&self) -> Option<Refusal> {
-        self.lane.body_refusal()
-    }
-
-    fn sent_bytes(&self) -> u64 {
-        self.lane.sent_bytes()
-    }
-    fn received_bytes(&self) -> u64 {
-        self.lane.received_bytes()
+    fn account(&self) -> Account {
+        self.lane.account()
     }
 }

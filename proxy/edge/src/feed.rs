@@ -113,7 +113,7 @@ fn answer(local: Local) -> Settled {
 }
 
 fn refused<L: Lane>(lane: &L) -> Settled {
-    match lane.body_refusal() {
+    match lane.account().body_refusal {
         Some(refusal) => answer(rescue::body(&refusal)),
         None => Settled::Gone,
     }

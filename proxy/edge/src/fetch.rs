@@ -119,7 +119,7 @@ pub(crate) async fn pass<L: Lane>(
             let Dressed { lane, dress, status, instead, .. } = dressed;
             let admitted = admitted.with_plugins(dress.plugins);
             match instead {
-                Some(local) if !lane.head_sent() => respond(admitted, *local, lane).await,
+                Some(local) if !lane.account().head_sent => respond(admitted, *local, lane).await,
                 _ => fail(admitted, fault, status, lane).await,
             }
         }
@@ -472,11 +472,11 @@ fn not_modified(fields: &FieldList) -> Part {
 async fn fail<L: Lane>(admitted: Admitted<'_>, fault: Fault, status: u16, lane: L) -> (L, Ended) {
     Counter::UpstreamFailures.inc();
     let upstream = fault.server.clone().unwrap_or_else(|| Arc::from(""));
-    if lane.head_sent() {
+    if lane.account().head_sent {
         let reason = Some(rescue::reason_of(&fault));
         return (lane, Ended { status, reason, upstream, ..Ended::default() });
     }
-    let local = match lane.body_refusal() {
+    let local = match lane.account().body_refusal {
         Some(refusal) => rescue::body(&refusal),
         None => rescue::upstream(&fault),
     };

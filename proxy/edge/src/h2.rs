@@ -24,10 +24,7 @@ use tidegate_http::{H2Layout, Head, Refusal, StoredHead};
 use tidegate_http2::{Connection, Event, Progress as Written, Request, StreamId};
 use tidegate_spec::NodeLimits;
 use tidegate_telemetry::{Counter, Phase};
-use tokio::{
-    io::{AsyncRead, ReadBuf},
-    time::Sleep,
-};
+use tokio::{io::AsyncWrite, time::Sleep};
 
 pub(crate) use reply::Reply;
 
@@ -37,6 +34,7 @@ use crate::{
     clock::Now,
     facts::ConnectionFacts,
     identity::Identity,
+    input::poll_fill,
     lane::{H2, close_gently},
     node::{Batch, Node},
     out::{Backlog, Out},
@@ -173,7 +171,13 @@ impl Driver {
         WORKER.with_borrow_mut(|worker| {
             loop {
                 let Ok(free) = self.poll_backlog(edge, cx) else { return Poll::Ready(false) };
-                let read = match self.poll_fill(&mut worker.input, cx) {
+                let read = match poll_fill(
+                    &mut self.stream,
+                    &self.pending,
+                    &mut self.unfed,
+                    &mut worker.input,
+                    cx,
+                ) {
                     Poll::Ready(Ok(filled)) => {
                         self.turn(edge, worker, &mut state, filled, free);
                         true
@@ -200,36 +204,16 @@ impl Driver {
         if self.backlog.is_empty() {
             return Ok(true);
         }
-        let before = self.backlog.bytes();
-        let sent = self.backlog.poll_send(&mut self.stream, cx);
-        if self.backlog.bytes() < before {
+        while !self.backlog.is_empty() {
+            let Poll::Ready(sent) = self.backlog.poll_send_some(&mut self.stream, cx) else {
+                return Ok(false);
+            };
+            sent?;
             self.watch.wrote_us = edge.node.clock.now().mono_us;
         }
-        match sent {
+        match Pin::new(&mut self.stream).poll_flush(cx) {
             Poll::Ready(result) => result.map(|()| true),
             Poll::Pending => Ok(false),
-        }
-    }
-
-    /// Brings the pending bytes and one read into the worker's buffer; how many there are.
-    fn poll_fill(
-        &mut self,
-        input: &mut [u8],
-        cx: &mut task::Context<'_>,
-    ) -> Poll<io::Result<usize>> {
-        let had = self.pending.len().min(input.len());
-        input[..had].copy_from_slice(&self.pending[..had]);
-        if std::mem::take(&mut self.unfed) {
-            return Poll::Ready(Ok(had));
-        }
-        let mut space = ReadBuf::new(&mut input[had..]);
-        match Pin::new(&mut self.stream).poll_read(cx, &mut space) {
-            Poll::Ready(Ok(())) if space.filled().is_empty() => {
-                Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()))
-            }
-            Poll::Ready(Ok(())) => Poll::Ready(Ok(had + space.filled().len())),
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Pending => Poll::Pending,
         }
     }
 

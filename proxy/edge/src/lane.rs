@@ -18,17 +18,8 @@ pub(crate) use h2::H2;
 
 /// The client's end of one request.
 pub(crate) trait Lane: Downstream {
-    /// Whether the final response head has been written.
-    fn head_sent(&self) -> bool;
-
-    /// Why the request body could not be read, when it was the client's fault.
-    fn body_refusal(&self) -> Option<Refusal>;
-
-    /// Response body bytes written so far.
-    fn sent_bytes(&self) -> u64;
-
-    /// Request body bytes read so far.
-    fn received_bytes(&self) -> u64;
+    /// What has become of the exchange so far.
+    fn account(&self) -> Account;
 
     /// Sends a whole answer.
     fn answer(
@@ -44,6 +35,19 @@ pub(crate) trait Lane: Downstream {
             self.finish(None::<FieldList>).await
         }
     }
+}
+
+/// What has become of an exchange so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Account {
+    /// Whether the final response head has been written.
+    pub(crate) head_sent: bool,
+    /// Why the request body could not be read, when it was the client's fault.
+    pub(crate) body_refusal: Option<Refusal>,
+    /// Response body bytes written.
+    pub(crate) sent_bytes: u64,
+    /// Request body bytes read.
+    pub(crate) received_bytes: u64,
 }
 
 pub(crate) const BODY_TOO_LARGE: Refusal = Refusal {

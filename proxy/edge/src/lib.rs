@@ -38,6 +38,7 @@ mod h2;
 mod handover;
 mod hit;
 mod identity;
+mod input;
 mod lane;
 mod limit;
 mod link;

@@ -136,11 +136,6 @@ impl Backlog {
         self.0.is_empty()
     }
 
-    /// Bytes waiting to be sent.
-    pub(crate) fn bytes(&self) -> usize {
-        self.0.iter().map(Bytes::len).sum()
-    }
-
     pub(crate) fn push(&mut self, bytes: Bytes) {
         if !bytes.is_empty() {
             self.0.push_back(bytes);
@@ -157,18 +152,15 @@ impl Backlog {
     }
 
     /// Sends until the socket takes no more or nothing is left; safe to drop and poll again.
-    pub(crate) fn poll_send(
-        &mut self,
-        stream: &mut Stream,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_send(&mut self, stream: &mut Stream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.0.is_empty() {
             ready!(self.poll_send_some(stream, cx))?;
         }
         Pin::new(stream).poll_flush(cx)
     }
 
-    fn poll_send_some(
+    /// Sends as much as one write takes; how many bytes.
+    pub(crate) fn poll_send_some(
         &mut self,
         stream: &mut Stream,
         cx: &mut Context<'_>,

@@ -3,7 +3,7 @@
 //!
 //! A listener hands the bytes it has read to [`parse_head`] and gets a [`Head`] that borrows them:
 //! already checked against the framing rules of RFC 9112 and normalised by RFC 3986, so that no
-//! later step looks at raw bytes again. HTTP/2 enters through [`head_from_h2`] with the same checks.
+//! later step looks at raw bytes again. HTTP/2 enters through [`H2Layout`] with the same checks.
 //!
 //! What it is not: no sockets, no clock, no routing, no caching decisions.
 //!

@@ -89,7 +89,7 @@ pub enum Event<'a> {
 }
 
 /// A request as it came: checked against the rules of RFC 9113 8, not yet normalised; see
-/// [`tidegate_http::head_from_h2`].
+/// [`tidegate_http::H2Layout`].
 #[derive(Debug)]
 pub struct Request<'a> {
     /// The stream to answer on.

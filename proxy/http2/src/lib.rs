@@ -7,7 +7,7 @@
 //! ([`Connection::answer`]).
 //!
 //! ```text
-//! input -> feed -> Event::Request -> head_from_h2 -> ... -> answer(stream, blocks, body, out)   fast
+//! input -> feed -> Event::Request -> H2Layout    -> ... -> answer(stream, blocks, body, out)   fast
 //!                                                        -> respond, send_data, ...             slow
 //!                  Event::Data    -> body -> release
 //!          write(out, budget) -> frames in the order of their priority; progress() -> who may go on

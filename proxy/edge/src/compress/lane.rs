@@ -6,13 +6,16 @@ use std::{
 };
 
 use bytes::Bytes;
-use tidegate_http::{ContentCoding, FieldList, Known, Method, Refusal, ResponseHead, tokens};
+use tidegate_http::{ContentCoding, FieldList, Known, Method, ResponseHead, tokens};
 use tidegate_snapshot::Compress;
 use tidegate_telemetry::Counter;
 use tidegate_upstream::{Downstream, DownstreamGone, ResponseFraming};
 
 use super::encoder::Encoder;
-use crate::{lane::Lane, request::Admitted};
+use crate::{
+    lane::{Account, Lane},
+    request::Admitted,
+};
 
 /// Encoders open at the same time: each holds up to some hundred KiB for as long as its client
 /// takes. Beyond that, responses go out as they are.
@@ -211,19 +214,7 @@ impl<L: Lane> Downstream for Compressing<L> {
 }
 
 impl<L: Lane> Lane for Compressing<L> {
-    fn head_sent(&self) -> bool {
-        self.lane.head_sent()
-    }
-
-    fn body_refusal(&self) -> Option<Refusal> {
-        self.lane.body_refusal()
-    }
-
-    fn sent_bytes(&self) -> u64 {
-        self.lane.sent_bytes()
-    }
-
-    fn received_bytes(&self) -> u64 {
-        self.lane.received_bytes()
+    fn account(&self) -> Account {
+        self.lane.account()
     }
 }

@@ -12,7 +12,7 @@ use tidegate_upstream::{Downstream, DownstreamGone, ResponseFraming};
 use tokio::io::AsyncReadExt;
 
 use super::{
-    BODY_TIMEOUT, BODY_TOO_LARGE, Lane,
+    Account, BODY_TIMEOUT, BODY_TOO_LARGE, Lane,
     request_body::{Piece, RequestBody},
 };
 use crate::{date, out::Backlog, pace::Pace};
@@ -338,20 +338,13 @@ impl Downstream for H1 {
 }
 
 impl Lane for H1 {
-    fn head_sent(&self) -> bool {
-        self.reply.head_sent
-    }
-
-    fn body_refusal(&self) -> Option<Refusal> {
-        self.refusal
-    }
-
-    fn sent_bytes(&self) -> u64 {
-        self.reply.sent_bytes
-    }
-
-    fn received_bytes(&self) -> u64 {
-        self.received_bytes
+    fn account(&self) -> Account {
+        Account {
+            head_sent: self.reply.head_sent,
+            body_refusal: self.refusal,
+            sent_bytes: self.reply.sent_bytes,
+            received_bytes: self.received_bytes,
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use tidegate_http2::{Encoder, ErrorCode, StreamId};
 use tidegate_spec::NodeLimits;
 use tidegate_upstream::{Downstream, DownstreamGone, ResponseFraming};
 
-use super::{BODY_TIMEOUT, BODY_TOO_LARGE, Lane};
+use super::{Account, BODY_TIMEOUT, BODY_TOO_LARGE, Lane};
 use crate::{
     h2::{
         block,
@@ -282,20 +282,13 @@ impl Downstream for H2 {
 }
 
 impl Lane for H2 {
-    fn head_sent(&self) -> bool {
-        self.head_sent
-    }
-
-    fn body_refusal(&self) -> Option<Refusal> {
-        self.refusal
-    }
-
-    fn sent_bytes(&self) -> u64 {
-        self.sent_bytes
-    }
-
-    fn received_bytes(&self) -> u64 {
-        self.received_bytes
+    fn account(&self) -> Account {
+        Account {
+            head_sent: self.head_sent,
+            body_refusal: self.refusal,
+            sent_bytes: self.sent_bytes,
+            received_bytes: self.received_bytes,
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use tidegate_http::{FieldList, Refusal, ResponseHead, Scheme, StoredHead};
+use tidegate_http::{FieldList, ResponseHead, Scheme, StoredHead};
 use tidegate_upstream::{Downstream, DownstreamGone, ResponseFraming};
 
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     facts::ConnectionFacts,
     fetch,
     identity::Identity,
-    lane::Lane,
+    lane::{Account, Lane},
     lookup::Found,
     request::{self, Admitted, Context, Permitted, Received, Verified},
     route,
@@ -110,19 +110,7 @@ impl Downstream for Inner {
 }
 
 impl Lane for Inner {
-    fn head_sent(&self) -> bool {
-        self.head_sent
-    }
-
-    fn body_refusal(&self) -> Option<Refusal> {
-        None
-    }
-
-    fn sent_bytes(&self) -> u64 {
-        self.got.bytes
-    }
-
-    fn received_bytes(&self) -> u64 {
-        0
+    fn account(&self) -> Account {
+        Account { head_sent: self.head_sent, sent_bytes: self.got.bytes, ..Account::default() }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tidegate_http::{FieldList, Fields, Refusal, ResponseHead};
+use tidegate_http::{FieldList, Fields, ResponseHead};
 use tidegate_media::{
     Class,
     cmsd::{self, Dynamic},
@@ -13,7 +13,12 @@ use tidegate_sign::{Claims, Grant, Scope, mint};
 use tidegate_spec::ManifestTokens;
 use tidegate_upstream::{Downstream, DownstreamGone, ResponseFraming};
 
-use crate::{Edge, lane::Lane, request::Admitted, slow::Slow};
+use crate::{
+    Edge,
+    lane::{Account, Lane},
+    request::Admitted,
+    slow::Slow,
+};
 
 /// Largest DASH manifest that is rewritten, bytes; a larger one goes on as it is.
 const MPD_BYTES_MAX: usize = 4 << 20;
@@ -233,19 +238,7 @@ impl<L: Lane> Downstream for MediaLane<L> {
 }
 
 impl<L: Lane> Lane for MediaLane<L> {
-    fn head_sent(&self) -> bool {
-        self.lane.head_sent()
-    }
-
-    fn body_refusal(&self) -> Option<Refusal> {
-        self.lane.body_refusal()
-    }
-
-    fn sent_bytes(&self) -> u64 {
-        self.lane.sent_bytes()
-    }
-
-    fn received_bytes(&self) -> u64 {
-        self.lane.received_bytes()
+    fn account(&self) -> Account {
+        self.lane.account()
     }
 }
