@@ -35,14 +35,6 @@ impl Downstream for Collect {
         self.request_body.is_none()
     }
 
-    async fn idle(&mut self) -> DownstreamGone {
-        std::future::pending().await
-    }
-
-    async fn write_informational(&mut self, _head: &ResponseHead) -> Result<(), DownstreamGone> {
-        Ok(())
-    }
-
     async fn write_head(
         &mut self,
         head: ResponseHead,

@@ -170,18 +170,6 @@ impl FillSink {
 }
 
 impl Downstream for FillSink {
-    async fn read_body(&mut self) -> Result<Option<Bytes>, DownstreamGone> {
-        Ok(None)
-    }
-
-    fn body_done(&self) -> bool {
-        true
-    }
-
-    async fn idle(&mut self) -> DownstreamGone {
-        std::future::pending().await
-    }
-
     async fn write_informational(&mut self, head: &ResponseHead) -> Result<(), DownstreamGone> {
         // Nobody has to wait for them, and nobody may be there to take them.
         let _ = self.interims.try_send(head.clone());

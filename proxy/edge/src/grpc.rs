@@ -104,14 +104,6 @@ impl Downstream for GrpcSide {
         self.sent_all
     }
 
-    async fn idle(&mut self) -> DownstreamGone {
-        std::future::pending().await
-    }
-
-    async fn write_informational(&mut self, _head: &ResponseHead) -> Result<(), DownstreamGone> {
-        Ok(())
-    }
-
     async fn write_head(
         &mut self,
         head: ResponseHead,

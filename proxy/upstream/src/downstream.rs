@@ -15,6 +15,9 @@ use tidegate_http::{FieldList, ResponseHead};
 /// Futures of `read_body` and `idle` are dropped while pending whenever something else happens
 /// first, so both must be cancel safe. Futures of the write methods always run to their end,
 /// unless the whole exchange is dropped.
+///
+/// What has a default is right for a request without a body behind which no client waits: a fill,
+/// a call of the node's own.
 pub trait Downstream: Send + Sync + Unpin + 'static {
     /// The next piece of the request body; `None` once it is complete.
     ///
@@ -24,13 +27,19 @@ pub trait Downstream: Send + Sync + Unpin + 'static {
     /// # Errors
     /// The client went away, or its body is malformed or too large. Which of these it was is the
     /// implementor's to remember.
-    fn read_body(&mut self) -> impl Future<Output = Result<Option<Bytes>, DownstreamGone>> + Send;
+    fn read_body(&mut self) -> impl Future<Output = Result<Option<Bytes>, DownstreamGone>> + Send {
+        async { Ok(None) }
+    }
 
     /// Whether the request body has been read completely. True from the start without a body.
-    fn body_done(&self) -> bool;
+    fn body_done(&self) -> bool {
+        true
+    }
 
     /// Resolves when the client goes away while it only waits for the response; for a fill, never.
-    fn idle(&mut self) -> impl Future<Output = DownstreamGone> + Send;
+    fn idle(&mut self) -> impl Future<Output = DownstreamGone> + Send {
+        std::future::pending()
+    }
 
     /// Passes on an interim response (RFC 9110 section 15.2) other than 101.
     ///
@@ -38,8 +47,10 @@ pub trait Downstream: Send + Sync + Unpin + 'static {
     /// The client went away.
     fn write_informational(
         &mut self,
-        head: &ResponseHead,
-    ) -> impl Future<Output = Result<(), DownstreamGone>> + Send;
+        _head: &ResponseHead,
+    ) -> impl Future<Output = Result<(), DownstreamGone>> + Send {
+        async { Ok(()) }
+    }
 
     /// Takes the final response head; hop-by-hop fields, `Content-Length` and
     /// `Transfer-Encoding` are already removed, `framing` says what they said.

@@ -71,22 +71,6 @@ struct Inner {
 }
 
 impl Downstream for Inner {
-    async fn read_body(&mut self) -> Result<Option<Bytes>, DownstreamGone> {
-        Ok(None)
-    }
-
-    fn body_done(&self) -> bool {
-        true
-    }
-
-    async fn idle(&mut self) -> DownstreamGone {
-        std::future::pending().await
-    }
-
-    async fn write_informational(&mut self, _head: &ResponseHead) -> Result<(), DownstreamGone> {
-        Ok(())
-    }
-
     async fn write_head(
         &mut self,
         head: ResponseHead,
