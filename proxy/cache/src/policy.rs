@@ -103,8 +103,10 @@ pub enum RequestTrust {
 /// What to do with a response that sets a cookie.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SetCookiePolicy {
-    /// Store only where the response opts in to shared caches: `public`, `s-maxage`, or a targeted field.
+    /// Store where the response itself says for how long, or that it is public; never on a guess.
     #[default]
+    Explicit,
+    /// Store only where the response opts in to shared caches: `public`, `s-maxage`, or a targeted field.
     SharedOnly,
     /// Store as any other response (RFC 9111 §7.3).
     Standard,
@@ -130,7 +132,7 @@ impl Default for Policy {
             heuristic: Heuristic::default(),
             stale: Stale::default(),
             request_trust: RequestTrust::Honour,
-            set_cookie: SetCookiePolicy::SharedOnly,
+            set_cookie: SetCookiePolicy::Explicit,
             targeted: vec!["cdn-cache-control".into()],
             surrogate_control: false,
             expose_tags: false,

@@ -250,6 +250,7 @@ fn check_set_cookie(policy: &Policy, fields: &FieldList, rules: &Rules) -> Resul
     let allowed = match policy.set_cookie {
         SetCookiePolicy::Standard | SetCookiePolicy::Strip => true,
         SetCookiePolicy::Refuse => false,
+        SetCookiePolicy::Explicit => d.public || rules.stated.is_some(),
         SetCookiePolicy::SharedOnly => d.public || d.s_maxage_s.is_some() || rules.targeted,
     };
     if allowed { Ok(()) } else { Err(Reason::SetCookie) }

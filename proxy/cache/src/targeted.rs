@@ -43,7 +43,8 @@ fn take(directives: &mut ResponseDirectives, name: &str, member: &sf::Member) ->
     };
     match (name, bare) {
         (name, Some(sf::Bare::Integer(value))) if has_seconds(name) => {
-            let value = u32::try_from(*value).unwrap_or(0).min(DELTA_MAX_S).to_string();
+            // A number that nothing here can hold is as good as the largest (RFC 9111 §1.2.2).
+            let value = u64::try_from(*value).unwrap_or(0).min(DELTA_MAX_S.into()).to_string();
             directives.take(name.as_bytes(), Some(value.as_bytes()));
         }
         (name, Some(sf::Bare::Boolean(true))) if is_flag(name) => {

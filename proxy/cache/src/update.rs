@@ -83,11 +83,13 @@ fn updated(stored: &FieldList, response: &FieldList) -> FieldList {
 /// The stored copy may have been made without these: only a response that has one says something new about tags.
 const NAMES_TAGS: [&str; 3] = [TAG_FIELDS[0], TAG_FIELDS[1], "cache-groups"];
 
-/// Fields that describe the stored bytes: an update would make the two disagree.
+/// Fields that describe the stored bytes: an update would make the two disagree. `Content-Type` is none of them: what is
+/// stored is the response as it came, not something made of it (RFC 9111 §3.2).
+const BOUND_TO_BODY: [&str; 5] =
+    ["content-length", "content-encoding", "content-range", "content-md5", "content-digest"];
+
 fn is_bound_to_body(name: &[u8]) -> bool {
-    ["content-length", "content-encoding", "content-type", "content-range"]
-        .iter()
-        .any(|bound| name.eq_ignore_ascii_case(bound.as_bytes()))
+    BOUND_TO_BODY.iter().any(|bound| name.eq_ignore_ascii_case(bound.as_bytes()))
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ resource! {
         /// Whether `Cache-Control` of requests is obeyed.
         pub request_directives: RequestDirectives = RequestDirectives::Honour,
         /// What to do with an answer that sets a cookie.
-        pub set_cookie: SetCookie = SetCookie::SharedOnly,
+        pub set_cookie: SetCookie = SetCookie::Explicit,
         /// Fields that go before `Cache-Control`, in order of preference (RFC 9213).
         pub targeted: Vec<String> = vec!["cdn-cache-control".to_owned()],
         /// Whether `Surrogate-Control: max-age` is read.
@@ -115,6 +115,8 @@ words! {
 words! {
     /// What to do with an answer that sets a cookie.
     pub enum SetCookie {
+        /// Keep it only where it says itself for how long (`max-age`, `Expires`, a targeted field) or that it is `public`.
+        Explicit = "explicit",
         /// Keep it only where it is meant for shared caches (`public`, `s-maxage`, a targeted field).
         SharedOnly = "shared_only",
         /// Keep it as any other (RFC 9111 section 7.3).

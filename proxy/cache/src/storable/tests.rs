@@ -81,6 +81,7 @@ fn answers_to_authorised_requests() {
 fn answers_that_set_cookies() {
     let cookie = |more: &str| format!("set-cookie: id=1\ncache-control: max-age=60{more}");
     for (policy, more, expected) in [
+        (SetCookiePolicy::Explicit, "", Reason::Explicit),
         (SetCookiePolicy::SharedOnly, "", Reason::SetCookie),
         (SetCookiePolicy::SharedOnly, ", public", Reason::Explicit),
         (SetCookiePolicy::SharedOnly, ", s-maxage=5", Reason::Explicit),
@@ -96,6 +97,14 @@ fn answers_that_set_cookies() {
             "{policy:?}{more}"
         );
     }
+}
+
+/// A session shared by a guess cannot be taken back.
+#[test]
+fn a_cookie_is_not_stored_on_a_guess() {
+    let guess = format!("set-cookie: id=1\nlast-modified: {}", date(-1000));
+    assert_eq!(with(|_| (), "", &guess), Reason::SetCookie);
+    assert_eq!(with(|_| (), "", &format!("{guess}\ncache-control: public")), Reason::Heuristic);
 }
 
 /// RFC 9111 §5.2.2.4, §5.2.2.7.

@@ -18,6 +18,7 @@ fn a_targeted_field_goes_first_if_it_is_valid() {
         ("max-age=60, x-unknown=(1 2)", (60, true)),
         ("max-age=1, max-age=60", (60, true)),
         ("max-age=60, no-store=?0", (60, true)),
+        ("max-age=99999999999", (1 << 31, true)),
         ("", (5, false)),
         ("max-age=\"60\"", (5, false)),
         ("max-age=60.0", (5, false)),

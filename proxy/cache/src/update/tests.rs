@@ -14,15 +14,16 @@ fn freshened(stored: &str, answer: &str) -> (FieldList, Result<Box<Plan>, Reason
 #[test]
 fn all_fields_but_the_excepted_are_replaced() {
     let stored = "etag: \"x\"\na: 1\na: 2\nb: 3\ncontent-type: text/plain\ncontent-encoding: gzip\n\
-                  content-length: 10\ncontent-range: bytes 0-9/10\nage: 50\nexpires: 0";
+                  content-length: 10\ncontent-range: bytes 0-9/10\ncontent-md5: m\nage: 50\nexpires: 0";
     let answer = "etag: \"x\"\nA: 9\nc: 4\ncontent-type: text/html\ncontent-encoding: br\ncontent-length: 0\n\
-                  content-range: x\nconnection: d\nd: 5\nkeep-alive: 1\ncache-control: max-age=60";
+                  content-range: x\ncontent-md5: n\nconnection: d\nd: 5\nkeep-alive: 1\ncache-control: max-age=60";
     let (fields, plan) = freshened(stored, answer);
     for (name, value) in [
         ("a", Some("9")),
         ("b", Some("3")),
         ("c", Some("4")),
-        ("content-type", Some("text/plain")),
+        ("content-type", Some("text/html")),
+        ("content-md5", Some("m")),
         ("content-encoding", Some("gzip")),
         ("content-length", Some("10")),
         ("content-range", Some("bytes 0-9/10")),

@@ -54,6 +54,7 @@ impl Compiler<'_> {
                 RequestDirectives::Ignore => RequestTrust::Ignore,
             },
             set_cookie: match policy.set_cookie {
+                SetCookie::Explicit => SetCookiePolicy::Explicit,
                 SetCookie::SharedOnly => SetCookiePolicy::SharedOnly,
                 SetCookie::Standard => SetCookiePolicy::Standard,
                 SetCookie::Strip => SetCookiePolicy::Strip,
