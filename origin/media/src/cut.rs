@@ -1,4 +1,4 @@
-//! Cuts the demonstration stream: a generated picture with a running clock and a tone, in two sizes.
+//! Cuts the demonstration stream: a generated picture with a running clock, in two sizes, and a tone.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -6,13 +6,14 @@ use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::stream::{PARTS_FILE, RENDITIONS, SEGMENT_SECS, STREAM_SECS};
+use crate::stream::{
+    AUDIO_HZ, FPS, PART_US, SEGMENT_FRAMES, SEGMENT_US, SEGMENTS, TRACKS, TrackPlan, file_of,
+};
 
 /// Bytes of ffmpeg's complaints that are kept.
 const COMPLAINT_BYTES_MAX: u64 = 4096;
-const FPS: u32 = 25;
-/// Shortest fragment of the low-latency channel, microseconds.
-const PART_US: u32 = 500_000;
+/// Microseconds of the film.
+const FILM_US: u64 = SEGMENT_US as u64 * SEGMENTS;
 
 const FONTS: &[&str] = &[
     "/usr/share/fonts/truetype/dejavu/DejaVuSansMono.ttf",
@@ -38,11 +39,7 @@ pub(crate) async fn cut(
     draws_text: bool,
     progress: impl Fn(u8) + Send,
 ) -> Result<(), CutError> {
-    run(folder, arguments(draws_text.then(font).flatten()), progress).await?;
-    for rendition in &RENDITIONS {
-        run(folder, parts(rendition.name), |_| ()).await?;
-    }
-    Ok(())
+    run(folder, arguments(draws_text.then(font).flatten()), progress).await
 }
 
 /// Runs ffmpeg in the folder.
@@ -81,7 +78,7 @@ async fn follow(out: Option<tokio::process::ChildStdout>, progress: impl Fn(u8))
     while let Ok(Some(line)) = lines.next_line().await {
         let time = line.strip_prefix("out_time_us=").and_then(|us| us.parse::<u64>().ok());
         if let Some(us) = time {
-            let percent = us.saturating_mul(100) / (u64::from(STREAM_SECS) * 1_000_000);
+            let percent = us.saturating_mul(100) / FILM_US;
             progress(u8::try_from(percent.min(99)).unwrap_or(99));
         }
     }
@@ -110,27 +107,21 @@ fn arguments(font: Option<&str>) -> Vec<String> {
             .collect();
     args.push(picture(font.is_some()));
     args.extend(["-f".to_owned(), "lavfi".to_owned(), "-i".to_owned()]);
-    args.push(format!("sine=frequency=220:beep_factor=4:sample_rate=48000:duration={STREAM_SECS}"));
+    args.push(format!(
+        "sine=frequency=220:beep_factor=4:sample_rate={AUDIO_HZ}:duration={}",
+        FILM_US.div_ceil(1_000_000)
+    ));
     args.extend(["-filter_complex".to_owned(), filter(font)]);
     args.extend(outputs());
     args
 }
 
-/// Packs the segments of a size anew, in fragments of half a second.
-fn parts(name: &str) -> Vec<String> {
-    let text = format!(
-        "-hide_banner -loglevel error -nostdin -y -progress pipe:1 -i {name}/index.m3u8 -map 0:v -map 0:a \
-         -c copy -f mp4 -movflags +empty_moov+default_base_moof+frag_keyframe+cmaf \
-         -frag_duration {PART_US} {name}/{PARTS_FILE}"
-    );
-    text.split(' ').map(str::to_owned).collect()
-}
-
 /// Without a font the picture is the one that has a clock of its own.
 fn picture(has_font: bool) -> String {
     let source = if has_font { "testsrc2" } else { "testsrc" };
-    let (width, height) = (RENDITIONS[0].width, RENDITIONS[0].height);
-    format!("{source}=size={width}x{height}:rate={FPS}:duration={STREAM_SECS}")
+    let (width, height) = size(&TRACKS[0]);
+    let frames = u64::from(SEGMENT_FRAMES) * SEGMENTS;
+    format!("{source}=size={width}x{height}:rate={FPS},trim=end_frame={frames}")
 }
 
 fn filter(font: Option<&str>) -> String {
@@ -141,30 +132,38 @@ fn filter(font: Option<&str>) -> String {
              boxcolor=black@0.6:boxborderw=16:x=(w-tw)/2:y=(h-th)/2,"
         )
     });
-    let small = &RENDITIONS[1];
-    format!("[0:v]{clock}split=2[v0][b];[b]scale={}:{}[v1]", small.width, small.height)
+    let (width, height) = size(&TRACKS[1]);
+    format!("[0:v]{clock}split=2[v0][b];[b]scale={width}:{height}[v1]")
 }
 
+fn size(plan: &TrackPlan) -> (u32, u32) {
+    plan.picture.map_or((0, 0), |picture| (picture.width, picture.height))
+}
+
+/// One file a track, in fragments that are the parts of the channel.
 fn outputs() -> Vec<String> {
     let mut args = Vec::new();
-    let mut add = |text: &str| args.extend(text.split(' ').map(str::to_owned));
-    add("-map [v0] -map 1:a -map [v1] -map 1:a -c:v libx264 -preset ultrafast -pix_fmt yuv420p");
-    // Every segment begins with a key frame of its own, whatever the picture does.
-    let gop = FPS * SEGMENT_SECS;
-    add(&format!("-g {gop} -keyint_min {gop} -sc_threshold 0"));
-    for (index, r) in RENDITIONS.iter().enumerate() {
-        let (rate, most, buffer) = (r.kbit, r.kbit * 115 / 100, r.kbit * 2);
-        add(&format!(
-            "-b:v:{index} {rate}k -maxrate:v:{index} {most}k -bufsize:v:{index} {buffer}k"
+    let mut add = |text: String| args.extend(text.split(' ').map(str::to_owned));
+    for (index, plan) in TRACKS.iter().enumerate() {
+        let rate = plan.kbit;
+        if plan.picture.is_some() {
+            let (most, buffer) = (rate * 115 / 100, rate * 2);
+            // Every segment begins with a key frame of its own, whatever the picture does.
+            let gop = SEGMENT_FRAMES;
+            add(format!(
+                "-map [v{index}] -c:v libx264 -preset ultrafast -pix_fmt yuv420p -g {gop} \
+                 -keyint_min {gop} -sc_threshold 0 -b:v {rate}k -maxrate {most}k -bufsize {buffer}k"
+            ));
+        } else {
+            // So many frames last exactly as long as the picture.
+            let frames = FILM_US * u64::from(AUDIO_HZ) / 1_000_000 / 1024;
+            add(format!("-map 1:a -c:a aac -b:a {rate}k -ac 2 -frames:a {frames}"));
+        }
+        add(format!(
+            "-f mp4 -movflags +cmaf+empty_moov+default_base_moof+frag_keyframe \
+             -frag_duration {PART_US} {}",
+            file_of(plan.name)
         ));
     }
-    add("-c:a aac -b:a 64k -ac 2 -f hls -hls_playlist_type vod -hls_flags independent_segments");
-    add(&format!(
-        "-hls_time {SEGMENT_SECS} -hls_segment_type fmp4 -hls_fmp4_init_filename init.mp4"
-    ));
-    add("-hls_segment_filename %v/%05d.m4s -master_pl_name master.m3u8 -var_stream_map");
-    let map = RENDITIONS.iter().enumerate().map(|(i, r)| format!("v:{i},a:{i},name:{}", r.name));
-    args.push(map.collect::<Vec<_>>().join(" "));
-    args.push("%v/index.m3u8".to_owned());
     args
 }

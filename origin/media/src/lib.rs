@@ -1,9 +1,9 @@
 //! Media: the demonstration stream, cut once by ffmpeg into CMAF segments, and the minting of signed
 //! addresses for it.
 //!
-//! The same segments are served twice: as a short film that is complete (`vod`), and as a channel that
-//! never ends (`live`), whose playlist moves with the clock and loops over them. A third form, `ll`, is the
-//! channel at low latency: the same film in parts of half a second, with blocking playlists and hints.
+//! The same CMAF tracks are served as a short film that is complete (`vod`), as a channel that repeats it for
+//! ever (`live`), and as that channel at low latency (`ll`): in parts, with blocking playlists and hints, and
+//! in segments that are sent while they grow. Each form has an HLS and a DASH manifest.
 //!
 //! It verifies no signature: that is the edge's part. It keeps no state but the segments.
 //!
@@ -15,11 +15,12 @@
 
 #[expect(unused_qualifications, reason = "the macro of the document writes paths out")]
 mod api;
+mod channel;
 mod cut;
 mod ffmpeg;
 mod fragments;
-mod low_latency;
 mod mint;
+mod mpd;
 mod playlist;
 mod shelf;
 mod stream;

@@ -75,7 +75,7 @@ pub(crate) async fn fill(shelf: Arc<Shelf>, folder: PathBuf, clock: Clock, mut s
 }
 
 async fn stock(shelf: &Shelf, folder: &Path, clock: &Clock) -> Stock {
-    let whole = folder.join("demo");
+    let whole = folder.join("film");
     if let Ok(stream) = load(whole.clone()).await {
         return Stock::Ready(stream);
     }
@@ -103,7 +103,7 @@ async fn make(
     draws_text: bool,
     clock: &Clock,
 ) -> Result<(), CutError> {
-    let aside = folder.join("demo.new");
+    let aside = folder.join("film.new");
     let at = |path: &Path| {
         let path = path.to_owned();
         move |source| CutError::Io { path, source }
@@ -123,7 +123,7 @@ async fn make(
 fn report(new: &Stock, old: &Stock) {
     match (new, old) {
         (Stock::Ready(stream), _) => {
-            let segments = stream.renditions.iter().map(|r| r.segments.len()).sum::<usize>();
+            let segments = stream.segments();
             tracing::info!(segments, "demo video ready");
         }
         (Stock::Lacking(_), Stock::Lacking(_)) | (Stock::Failed(_), Stock::Failed(_)) => {}

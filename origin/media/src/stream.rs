@@ -7,31 +7,65 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tidegate_origin_kit::Micros;
 
-use crate::fragments::Fragments;
-use crate::low_latency::Channel;
+use crate::channel::Channel;
+use crate::fragments::{Fragment, Fragments, Placed};
 
-/// Seconds of a segment.
-pub(crate) const SEGMENT_SECS: u32 = 2;
-/// Seconds of the whole stream.
-pub(crate) const STREAM_SECS: u32 = 60;
-/// The film of one size in fragments.
-pub(crate) const PARTS_FILE: &str = "parts.mp4";
+/// Frames a second.
+pub(crate) const FPS: u32 = 25;
+/// Samples of sound a second, and in a frame of AAC.
+pub(crate) const AUDIO_HZ: u32 = 48_000;
+const AAC_SAMPLES: u32 = 1024;
+/// Frames of a part and of a segment. 16 frames of picture last as long as 30 of sound, so that segments of
+/// both end at the same moment, and the film can be repeated without a gap.
+pub(crate) const PART_FRAMES: u32 = 16;
+pub(crate) const SEGMENT_FRAMES: u32 = PART_FRAMES * PARTS as u32;
+const PART_AUDIO_FRAMES: u32 = 30;
+/// Parts of a segment.
+pub(crate) const PARTS: u64 = 3;
+/// Microseconds of a part and of a segment.
+pub(crate) const PART_US: Micros = 640_000;
+pub(crate) const SEGMENT_US: Micros = PART_US * PARTS as i64;
+/// `EXT-X-TARGETDURATION`: a segment, rounded.
+pub(crate) const TARGET_SECS: u32 = 2;
+/// Segments of the whole film.
+pub(crate) const SEGMENTS: u64 = 30;
 /// The file that says that a folder is whole.
 pub(crate) const MARK: &str = "stream.json";
 
+const _: () = assert!(PART_FRAMES as i64 * 1_000_000 == PART_US * FPS as i64);
+const _: () =
+    assert!((PART_AUDIO_FRAMES * AAC_SAMPLES) as i64 * 1_000_000 == PART_US * AUDIO_HZ as i64);
+
 /// One size of the picture.
-#[derive(Debug)]
-pub(crate) struct RenditionPlan {
-    pub(crate) name: &'static str,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Picture {
     pub(crate) width: u32,
     pub(crate) height: u32,
+    pub(crate) fps: u32,
+}
+
+/// A track that is to be cut.
+#[derive(Debug)]
+pub(crate) struct TrackPlan {
+    pub(crate) name: &'static str,
+    /// None for sound.
+    pub(crate) picture: Option<Picture>,
     pub(crate) kbit: u32,
 }
 
-/// The sizes, largest first.
-pub(crate) const RENDITIONS: [RenditionPlan; 2] = [
-    RenditionPlan { name: "360p", width: 640, height: 360, kbit: 700 },
-    RenditionPlan { name: "180p", width: 320, height: 180, kbit: 220 },
+/// The tracks: the sizes, largest first, and the sound.
+pub(crate) const TRACKS: [TrackPlan; 3] = [
+    TrackPlan {
+        name: "360p",
+        picture: Some(Picture { width: 640, height: 360, fps: FPS }),
+        kbit: 700,
+    },
+    TrackPlan {
+        name: "180p",
+        picture: Some(Picture { width: 320, height: 180, fps: FPS }),
+        kbit: 220,
+    },
+    TrackPlan { name: "audio", picture: None, kbit: 64 },
 ];
 
 /// The stream, ready to serve.
@@ -39,27 +73,22 @@ pub(crate) const RENDITIONS: [RenditionPlan; 2] = [
 pub(crate) struct Stream {
     /// When the channel went on air.
     pub(crate) epoch: Micros,
-    pub(crate) renditions: Vec<Rendition>,
+    pub(crate) tracks: Vec<Track>,
 }
 
-/// One size, cut.
+/// One track, cut.
 #[derive(Debug)]
-pub(crate) struct Rendition {
+pub(crate) struct Track {
     pub(crate) name: String,
-    /// Attributes of its `EXT-X-STREAM-INF`.
-    pub(crate) attributes: String,
+    pub(crate) picture: Option<Picture>,
+    pub(crate) codec: String,
+    /// Ticks of its clock in a second.
+    pub(crate) timescale: u32,
+    /// Bits a second of its largest segment, and of all.
+    pub(crate) peak_bps: u64,
+    pub(crate) mean_bps: u64,
     pub(crate) init: Bytes,
-    pub(crate) segments: Vec<Segment>,
-    /// The film in parts, where the folder has it.
-    pub(crate) channel: Option<Channel>,
-}
-
-/// One segment.
-#[derive(Debug)]
-pub(crate) struct Segment {
-    /// Seconds, as the cutter wrote them.
-    pub(crate) secs: String,
-    pub(crate) bytes: Bytes,
+    chunks: Vec<Fragment>,
 }
 
 /// What [`MARK`] holds.
@@ -70,69 +99,97 @@ pub(crate) struct Mark {
 }
 
 impl Stream {
-    /// The rendition called `name`.
-    pub(crate) fn rendition(&self, name: &str) -> Option<&Rendition> {
-        self.renditions.iter().find(|r| r.name == name)
+    /// The track called `name`.
+    pub(crate) fn track(&self, name: &str) -> Option<&Track> {
+        self.tracks.iter().find(|track| track.name == name)
+    }
+
+    pub(crate) fn channel(&self) -> Channel {
+        Channel::since(self.epoch)
+    }
+
+    /// Segments of the film.
+    pub(crate) fn segments(&self) -> u64 {
+        self.tracks.first().map_or(0, Track::segments)
     }
 
     /// Reads a whole folder; blocks.
     pub(crate) fn load(folder: &Path) -> io::Result<Self> {
         let mark: Mark = serde_json::from_slice(&std::fs::read(folder.join(MARK))?)?;
-        let master = std::fs::read_to_string(folder.join("master.m3u8"))?;
-        let renditions = variants(&master)
-            .map(|(attributes, playlist)| load_rendition(folder, attributes, playlist))
+        let tracks = TRACKS
+            .iter()
+            .map(|plan| {
+                let file = Bytes::from(std::fs::read(folder.join(file_of(plan.name)))?);
+                let track = Track::of(plan.name, plan.picture, &file, SEGMENTS);
+                track.ok_or_else(|| broken(plan.name))
+            })
             .collect::<io::Result<Vec<_>>>()?;
-        if renditions.is_empty() {
-            return Err(broken("master.m3u8 names no rendition"));
-        }
-        Ok(Self { epoch: mark.epoch, renditions })
+        Ok(Self { epoch: mark.epoch, tracks })
     }
 }
 
-/// The attributes and the address of each variant in a multivariant playlist (RFC 8216 section 4.3.4.2).
-fn variants(master: &str) -> impl Iterator<Item = (&str, &str)> {
-    let mut lines = master.lines();
-    std::iter::from_fn(move || {
-        let attributes = lines.find_map(|line| line.strip_prefix("#EXT-X-STREAM-INF:"))?;
-        Some((attributes, lines.next()?))
-    })
+/// The file of a track.
+pub(crate) fn file_of(name: &str) -> String {
+    format!("{name}.mp4")
 }
 
-fn load_rendition(folder: &Path, attributes: &str, playlist: &str) -> io::Result<Rendition> {
-    let path = folder.join(playlist);
-    let text = std::fs::read_to_string(&path)?;
-    let folder = path.parent().unwrap_or(folder);
-    let name = folder.file_name().and_then(|name| name.to_str());
-    let map = text.lines().find_map(|line| line.strip_prefix("#EXT-X-MAP:URI=\""));
-    let init = map.and_then(|rest| rest.split('"').next());
-    let init = std::fs::read(folder.join(init.ok_or_else(|| broken("no EXT-X-MAP"))?))?;
-    Ok(Rendition {
-        name: name.ok_or_else(|| broken("a rendition without a name"))?.to_owned(),
-        attributes: attributes.to_owned(),
-        init: init.into(),
-        segments: load_segments(folder, &text)?,
-        channel: load_channel(folder),
-    })
+fn broken(name: &str) -> io::Error {
+    let text = format!("{}: not cut in equal fragments", file_of(name));
+    io::Error::new(io::ErrorKind::InvalidData, text)
 }
 
-/// A folder that was cut before there was a low-latency channel goes without.
-fn load_channel(folder: &Path) -> Option<Channel> {
-    let file = Bytes::from(std::fs::read(folder.join(PARTS_FILE)).ok()?);
-    Channel::of(Fragments::read(&file)?)
-}
-
-fn load_segments(folder: &Path, playlist: &str) -> io::Result<Vec<Segment>> {
-    let mut segments = Vec::new();
-    let mut lines = playlist.lines();
-    while let Some(line) = lines.next() {
-        let Some(secs) = line.strip_prefix("#EXTINF:") else { continue };
-        let file = lines.next().ok_or_else(|| broken("EXTINF without a segment"))?;
-        let bytes = std::fs::read(folder.join(file))?.into();
-        segments.push(Segment { secs: secs.trim_end_matches(',').to_owned(), bytes });
+impl Track {
+    /// Takes a file of so many segments apart; `None` when it is cut otherwise.
+    pub(crate) fn of(
+        name: &str,
+        picture: Option<Picture>,
+        file: &Bytes,
+        segments: u64,
+    ) -> Option<Self> {
+        let found = Fragments::read(file)?;
+        let frames = if picture.is_some() { PART_FRAMES } else { PART_AUDIO_FRAMES };
+        let equal = found.fragments.iter().all(|fragment| fragment.frames == frames);
+        (equal && found.fragments.len() as u64 == segments * PARTS).then_some(())?;
+        let size = |chunks: &[Fragment]| chunks.iter().map(|c| c.bytes.len() as u64).sum::<u64>();
+        let rate = |bytes: u64, segments: u64| {
+            bytes * 8 * 1_000_000 / (SEGMENT_US as u64 * segments.max(1))
+        };
+        let peak = found.fragments.chunks(PARTS as usize).map(size).max()?;
+        Some(Self {
+            name: name.to_owned(),
+            picture,
+            codec: found.codec,
+            timescale: found.timescale,
+            peak_bps: rate(peak, 1),
+            mean_bps: rate(size(&found.fragments), segments),
+            init: found.init,
+            chunks: found.fragments,
+        })
     }
-    if segments.is_empty() { Err(broken("a rendition without segments")) } else { Ok(segments) }
-}
 
-fn broken(what: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, what)
+    fn segments(&self) -> u64 {
+        self.chunks.len() as u64 / PARTS
+    }
+
+    /// A segment of the film.
+    pub(crate) fn segment(&self, number: u64) -> Option<Bytes> {
+        let first = usize::try_from(number.checked_mul(PARTS)?).ok()?;
+        let chunks = self.chunks.get(first..first + PARTS as usize)?;
+        Some(chunks.iter().flat_map(|chunk| chunk.bytes.iter().copied()).collect())
+    }
+
+    /// A part of the channel, with the times it has there.
+    pub(crate) fn part(&self, channel: Channel, msn: u64, part: u64) -> Vec<u8> {
+        let index = msn * PARTS + part;
+        let round = self.chunks.len() as u64;
+        let round_ticks =
+            u128::from(round) * PART_US as u128 * u128::from(self.timescale) / 1_000_000;
+        let taken_us = channel.begins_at(msn) + part as i64 * PART_US;
+        let placed = Placed {
+            sequence: (index + 1) as u32,
+            later: index / round * round_ticks as u64,
+            taken_us: taken_us as u64,
+        };
+        self.chunks[(index % round) as usize].placed(placed)
+    }
 }

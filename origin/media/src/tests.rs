@@ -1,22 +1,16 @@
 mod playlists;
 mod serving;
 
-use bytes::Bytes;
+use crate::fragments::tests::file;
+use crate::stream::{AUDIO_HZ, FPS, PART_FRAMES, PARTS, Picture, Stream, Track};
 
-use crate::stream::{Rendition, Segment, Stream};
-
-/// A stream of `segments` made-up segments in one size.
-fn made_up(segments: usize, epoch: i64) -> Stream {
-    let segments = (0..segments).map(|n| Segment {
-        secs: "2.000000".to_owned(),
-        bytes: Bytes::from(format!("segment {n}")),
-    });
-    let rendition = Rendition {
-        name: "360p".to_owned(),
-        attributes: "BANDWIDTH=1,CODECS=\"avc1.42c01e\"".to_owned(),
-        init: Bytes::from_static(b"init"),
-        segments: segments.collect(),
-        channel: None,
-    };
-    Stream { epoch, renditions: vec![rendition] }
+/// A stream of `segments` made-up segments in one size, with sound.
+fn made_up(segments: u64, epoch: i64) -> Stream {
+    let parts = segments * PARTS;
+    let picture = Picture { width: 640, height: 360, fps: FPS };
+    let video = file(parts, PART_FRAMES, b"....avcC\x01\x42\xc0\x1e");
+    let video = Track::of("360p", Some(picture), &video, segments).unwrap();
+    assert_ne!(AUDIO_HZ, video.timescale);
+    let audio = Track::of("audio", None, &file(parts, 30, b"....mp4a"), segments).unwrap();
+    Stream { epoch, tracks: vec![video, audio] }
 }

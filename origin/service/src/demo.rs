@@ -68,7 +68,7 @@ async fn page() -> Result<Response, Fault> {
     let page = Page {
         style: files::address("demo.css"),
         script: files::address("demo.js"),
-        player: files::address("hls.light.min.js"),
+        player: files::address("hls.min.js"),
         version: env!("CARGO_PKG_VERSION"),
     };
     let fields = [

@@ -11,6 +11,7 @@ use super::made_up;
 use crate::api::{Desk, router};
 use crate::mint::Signer;
 use crate::shelf::{Shelf, Stock};
+use crate::stream::PART_US;
 
 fn client(world: &World, shelf: Shelf, signer: &Signer) -> Client {
     let desk =
@@ -58,7 +59,16 @@ async fn playlists_and_segments_say_how_long_they_keep() {
         ("/media/demo/live/360p/index.m3u8", "application/vnd.apple.mpegurl", "public, max-age=1"),
         ("/media/demo/live/360p/init.mp4", "video/mp4", "public, max-age=31536000, immutable"),
         ("/media/demo/vod/360p/00008.m4s", "video/mp4", "public, max-age=31536000, immutable"),
-        ("/media/demo/live/360p/0.m4s", "video/mp4", "public, max-age=600"),
+        ("/media/demo/live/360p/12.m4s", "video/mp4", "public, max-age=600"),
+        ("/media/demo/live/audio/12.m4s", "audio/mp4", "public, max-age=600"),
+        ("/media/demo/ll/360p/12.2.m4s", "video/mp4", "public, max-age=600"),
+        (
+            "/media/demo/ll/360p/index.m3u8?_HLS_msn=12",
+            "application/vnd.apple.mpegurl",
+            "public, max-age=12",
+        ),
+        ("/media/demo/vod/manifest.mpd", "application/dash+xml", "public, max-age=300"),
+        ("/media/demo/ll/manifest.mpd", "application/dash+xml", "public, max-age=15"),
     ] {
         let answer = client.get(path).await;
         assert_eq!(answer.status, 200, "{path}");
@@ -69,6 +79,11 @@ async fn playlists_and_segments_say_how_long_they_keep() {
         );
         assert!(answer.field("surrogate-key").starts_with("media:demo:"));
     }
+    let time = client.get("/media/demo/ll/time").await;
+    assert_eq!(
+        (time.text().as_str(), time.field("cache-control")),
+        ("2026-01-01T00:00:00Z", "no-store")
+    );
     for path in [
         "vod/360p/8.m4s",
         "vod/360p/00009.m4s",
@@ -76,6 +91,11 @@ async fn playlists_and_segments_say_how_long_they_keep() {
         "live/360p/00.m4s",
         "live/1p/0.m4s",
         "x/360p/0.m4s",
+        "ll/360p/14.m4s",
+        "ll/360p/13.1.m4s",
+        "ll/360p/012.m4s",
+        "ll/360p/18446744073709551615.m4s",
+        "vod/360p/18446744073709551615.m4s",
     ] {
         assert_eq!(client.get(&format!("/media/demo/{path}")).await.status, 404, "{path}");
     }
@@ -132,21 +152,21 @@ async fn ffmpeg_cuts_the_stream_once() {
     let client = world.client(crate::service(&world.cx, Signer::default()).unwrap());
     wait_ready(&client).await;
     let index = client.get("/media/demo/vod/360p/index.m3u8").await.text();
-    assert_eq!(index.matches("#EXTINF:2.0").count(), 30, "{index}");
+    assert_eq!(index.matches("#EXTINF:1.92").count(), 30, "{index}");
     let master = client.get("/media/demo/live/master.m3u8").await.text();
     assert_eq!(master.matches("CODECS=\"avc1.").count(), 2, "{master}");
     let init = client.get("/media/demo/live/180p/init.mp4").await;
     assert_eq!(&init.body[4..8], b"ftyp");
-    let segment = client.get("/media/demo/live/180p/3.m4s").await;
+    let segment = client.get("/media/demo/live/180p/12.m4s").await;
     assert!(segment.body.windows(4).any(|w| w == b"moof"));
 
-    let before = std::fs::metadata(world.cx.data_dir.join("media/demo/stream.json"))
+    let before = std::fs::metadata(world.cx.data_dir.join("media/film/stream.json"))
         .unwrap()
         .modified()
         .unwrap();
     let again = world.client(crate::service(&world.cx, Signer::default()).unwrap());
     wait_ready(&again).await;
-    let after = std::fs::metadata(world.cx.data_dir.join("media/demo/stream.json"))
+    let after = std::fs::metadata(world.cx.data_dir.join("media/film/stream.json"))
         .unwrap()
         .modified()
         .unwrap();
@@ -163,4 +183,23 @@ async fn wait_ready(client: &Client) {
         assert!(Instant::now() < until, "{session}");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+}
+
+#[tokio::test]
+async fn an_open_segment_is_its_parts() {
+    let world = World::new(json!({}));
+    let client = client(&world, shelf(Stock::Ready(made_up(9, START))), &Signer::default());
+    world.cx.clock.advance(PART_US * 3 - 100_000);
+    let open = client.get("/media/demo/ll/360p/13.m4s").await;
+    assert_eq!(
+        (open.status, open.field("cache-control")),
+        (200.try_into().unwrap(), "public, max-age=600")
+    );
+    let mut parts = Vec::new();
+    world.cx.clock.advance(100_000);
+    for part in 0..3 {
+        parts.extend(client.get(&format!("/media/demo/ll/360p/13.{part}.m4s")).await.body);
+    }
+    assert_eq!(open.body, parts);
+    assert_eq!(client.get("/media/demo/ll/360p/13.m4s").await.body, parts);
 }

@@ -27,9 +27,9 @@ static FILES: [File; 3] = [
         bytes: include_bytes!("../../static/demo.js"),
     },
     File {
-        name: "hls.light.min.js",
+        name: "hls.min.js",
         kind: "text/javascript; charset=utf-8",
-        bytes: include_bytes!("../../static/hls.light.min.js"),
+        bytes: include_bytes!("../../static/hls.min.js"),
     },
 ];
 
