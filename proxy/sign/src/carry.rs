@@ -123,6 +123,41 @@ pub(crate) fn cookie<'r>(fields: &'r dyn Fields, name: &str) -> Option<&'r str> 
     crumbs(line, name).next()
 }
 
+/// A request's fields with all `Cookie` lines as one.
+pub(crate) struct OneCookieLine<'f> {
+    fields: &'f dyn Fields,
+    line: Vec<u8>,
+}
+
+impl<'f> OneCookieLine<'f> {
+    pub(crate) fn new(fields: &'f dyn Fields) -> Self {
+        let mut lines = Vec::new();
+        fields.each(&mut |name, value| {
+            if name.eq_ignore_ascii_case(b"cookie") {
+                lines.push(value.to_vec());
+            }
+        });
+        Self { fields, line: lines.join(&b"; "[..]) }
+    }
+}
+
+impl Fields for OneCookieLine<'_> {
+    fn first(&self, name: &str) -> Option<&[u8]> {
+        match name.eq_ignore_ascii_case("cookie") {
+            true => Some(&self.line),
+            false => self.fields.first(name),
+        }
+    }
+
+    fn each(&self, f: &mut dyn FnMut(&[u8], &[u8])) {
+        self.fields.each(&mut |name, value| match name.eq_ignore_ascii_case(b"cookie") {
+            true => {}
+            false => f(name, value),
+        });
+        f(b"cookie", &self.line);
+    }
+}
+
 /// The values of all cookies of this name, in all lines (HTTP/2 splits them, RFC 9113 8.2.3).
 pub(crate) fn cookies(fields: &dyn Fields, name: &str) -> Vec<String> {
     let mut values = Vec::new();

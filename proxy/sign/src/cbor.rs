@@ -168,6 +168,7 @@ impl<'t> Reader<'t> {
     fn simple(&mut self, short: u8) -> Option<Value<'t>> {
         match short {
             0..=23 => Some(Value::Simple(short)),
+            25 => Some(Value::Float(half(self.argument(25)? as u16))),
             26 => Some(Value::Float(f32::from_bits(self.argument(26)? as u32).into())),
             27 => Some(Value::Float(f64::from_bits(self.argument(27)?))),
             _ => None,
@@ -184,4 +185,16 @@ impl<'t> Reader<'t> {
         self.rest = rest;
         Some(taken)
     }
+}
+
+/// A number of half precision (RFC 8949 appendix D).
+fn half(bits: u16) -> f64 {
+    let (exponent, mantissa) = (i32::from(bits >> 10 & 31), f64::from(bits & 0x3ff));
+    let size = match exponent {
+        0 => mantissa * (-24f64).exp2(),
+        31 if mantissa == 0.0 => f64::INFINITY,
+        31 => f64::NAN,
+        _ => (mantissa + 1024.0) * f64::from(exponent - 25).exp2(),
+    };
+    if bits >> 15 == 1 { -size } else { size }
 }

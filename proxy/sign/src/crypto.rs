@@ -1,15 +1,18 @@
 //! What the formats sign with, and which of a keyset's keys fit.
 
+use md5::{Digest, Md5};
 use p256::ecdsa::signature::hazmat::PrehashVerifier;
 use ring::signature::{self, UnparsedPublicKey, VerificationAlgorithm};
 use ring::{digest, hmac};
 
 use crate::denial::Reason;
+use crate::encode::same;
 use crate::key::{Key, Material};
 
 /// A way to sign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Method {
+    HmacMd5,
     HmacSha1,
     HmacSha256,
     HmacSha384,
@@ -17,6 +20,12 @@ pub(crate) enum Method {
     Ed25519,
     RsaSha1,
     RsaSha256,
+    RsaSha384,
+    RsaSha512,
+    /// RSASSA-PSS, with MGF1 over the same hash (RFC 7518 3.5).
+    RsaPssSha256,
+    RsaPssSha384,
+    RsaPssSha512,
     /// Signature as two numbers of fixed size (JOSE, COSE).
     EcdsaFixed,
     /// Signature as DER.
@@ -53,6 +62,9 @@ pub(crate) fn verifies(key: &Key, method: Method, message: &[u8], signed: &[u8])
     match (&key.material, method) {
         (Material::Secret { sha256, .. }, Method::HmacSha256) => {
             Some(hmac::verify(sha256, message, signed).is_ok())
+        }
+        (Material::Secret { bytes, .. }, Method::HmacMd5) => {
+            Some(same(&hmac_md5(bytes, message), signed))
         }
         (Material::Secret { bytes, .. }, _) => {
             let key = hmac::Key::new(hash(method)?, bytes);
@@ -97,6 +109,21 @@ fn public_algorithm(material: &Material, method: Method) -> Option<Public> {
         (Material::Rsa(_), Method::RsaSha256) => {
             Public::Ring(&signature::RSA_PKCS1_2048_8192_SHA256)
         }
+        (Material::Rsa(_), Method::RsaSha384) => {
+            Public::Ring(&signature::RSA_PKCS1_2048_8192_SHA384)
+        }
+        (Material::Rsa(_), Method::RsaSha512) => {
+            Public::Ring(&signature::RSA_PKCS1_2048_8192_SHA512)
+        }
+        (Material::Rsa(_), Method::RsaPssSha256) => {
+            Public::Ring(&signature::RSA_PSS_2048_8192_SHA256)
+        }
+        (Material::Rsa(_), Method::RsaPssSha384) => {
+            Public::Ring(&signature::RSA_PSS_2048_8192_SHA384)
+        }
+        (Material::Rsa(_), Method::RsaPssSha512) => {
+            Public::Ring(&signature::RSA_PSS_2048_8192_SHA512)
+        }
         (Material::EcdsaP256(_), Method::EcdsaFixed) => {
             Public::Ring(&signature::ECDSA_P256_SHA256_FIXED)
         }
@@ -123,4 +150,17 @@ fn ecdsa_sha1(point: &[u8], message: &[u8], signed: &[u8]) -> Option<()> {
     let signed = p256::ecdsa::Signature::from_der(signed).ok()?;
     let hash = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, message);
     key.verify_prehash(hash.as_ref(), &signed).ok()
+}
+
+/// HMAC (RFC 2104) over MD5, which ring does not have. EdgeAuth still offers it.
+pub(crate) fn hmac_md5(key: &[u8], message: &[u8]) -> [u8; 16] {
+    const BLOCK_BYTES: usize = 64;
+    let mut block = [0; BLOCK_BYTES];
+    match block.get_mut(..key.len()) {
+        Some(room) => room.copy_from_slice(key),
+        None => block[..16].copy_from_slice(&Md5::digest(key)),
+    }
+    let pad = |with: u8| block.map(|b| b ^ with);
+    let inner = Md5::new().chain_update(pad(0x36)).chain_update(message).finalize();
+    Md5::new().chain_update(pad(0x5c)).chain_update(inner).finalize().into()
 }

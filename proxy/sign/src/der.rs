@@ -22,6 +22,26 @@ pub(crate) fn rsa_public(bytes: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
+/// The PKCS#1 `RSAPublicKey` of modulus and exponent.
+pub(crate) fn rsa_of(modulus: &[u8], exponent: &[u8]) -> Vec<u8> {
+    let integer = |bytes: &[u8]| {
+        let bytes = &bytes[bytes.iter().take_while(|b| **b == 0).count()..];
+        // The first bit is the sign.
+        let sign = bytes.first().is_none_or(|b| b >> 7 == 1).then_some(0);
+        element(INTEGER, &sign.into_iter().chain(bytes.iter().copied()).collect::<Vec<_>>())
+    };
+    element(SEQUENCE, &[integer(modulus), integer(exponent)].concat())
+}
+
+fn element(tag: u8, content: &[u8]) -> Vec<u8> {
+    let length = content.len().to_be_bytes();
+    let head = match content.len() {
+        0..=0x7f => vec![tag, content.len() as u8],
+        _ => [&[tag, 0x82], &length[length.len() - 2..]].concat(),
+    };
+    [&head, content].concat()
+}
+
 /// The uncompressed point of a PEM or DER key, or the point itself.
 pub(crate) fn p256_point(bytes: &[u8]) -> Option<Vec<u8>> {
     let is_point = |bytes: &[u8]| bytes.len() == POINT_BYTES && bytes[0] == 4;

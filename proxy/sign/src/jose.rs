@@ -60,6 +60,10 @@ pub(crate) fn decrypt(text: &str, keys: &[Key]) -> Result<Vec<u8>, Reason> {
         return Err(Reason::TokenMalformed);
     };
     let fields = object(header, HEADER_BYTES_MAX).ok_or(Reason::TokenMalformed)?;
+    // Neither extensions (RFC 7516 4.1.13) nor compression (4.1.3) are understood here.
+    if fields.contains_key("crit") || fields.contains_key("zip") {
+        return Err(Reason::ClaimUnsupported);
+    }
     let algorithm = match (word(&fields, "alg"), word(&fields, "enc")) {
         (Some("dir"), Some("A128GCM")) => &aead::AES_128_GCM,
         (Some("dir"), Some("A256GCM")) => &aead::AES_256_GCM,
@@ -140,6 +144,11 @@ fn header_of(header: &str) -> Result<(Method, Option<String>), Reason> {
         "HS384" => Method::HmacSha384,
         "HS512" => Method::HmacSha512,
         "RS256" => Method::RsaSha256,
+        "RS384" => Method::RsaSha384,
+        "RS512" => Method::RsaSha512,
+        "PS256" => Method::RsaPssSha256,
+        "PS384" => Method::RsaPssSha384,
+        "PS512" => Method::RsaPssSha512,
         "ES256" => Method::EcdsaFixed,
         "EdDSA" | "Ed25519" => Method::Ed25519,
         _ => return Err(Reason::KeyUnknown),

@@ -10,6 +10,7 @@ use ring::signature::{Ed25519KeyPair, KeyPair};
 
 use crate::der;
 use crate::encode;
+use crate::jwk;
 use crate::seen::Seen;
 
 #[cfg(test)]
@@ -60,7 +61,7 @@ pub enum KeyError {
         needs: &'static str,
     },
     /// A text that is no encoding of bytes.
-    #[error("key {0:?} is neither PEM, hex:..., utf8:... nor base64")]
+    #[error("key {0:?} is neither PEM, a JWK of its algorithm, hex:..., utf8:... nor base64")]
     Text(String),
     /// The system gave no random numbers.
     #[error("no random numbers from the system")]
@@ -103,13 +104,17 @@ impl Key {
         Ok(Self { id: id.into(), algorithm, material, seen })
     }
 
-    /// A key from text: PEM, `hex:...`, `utf8:...` (the bytes of the text itself), or base64 of either
+    /// A key from text: PEM, a JWK (RFC 7517) whose type is the algorithm's, `hex:...`, `utf8:...` (the bytes of the text itself), or base64 of either
     /// alphabet.
     ///
     /// # Errors
     /// [`KeyError`] when the text, the id or the bytes do not fit.
     pub fn from_text(id: &str, algorithm: Algorithm, text: &str) -> Result<Self, KeyError> {
-        let bytes = encode::key_text(text).ok_or_else(|| KeyError::Text(id.to_owned()))?;
+        let bytes = match text.trim_start().starts_with('{') {
+            true => jwk::bytes(algorithm, text),
+            false => encode::key_text(text),
+        };
+        let bytes = bytes.ok_or_else(|| KeyError::Text(id.to_owned()))?;
         Self::new(id, algorithm, &bytes)
     }
 

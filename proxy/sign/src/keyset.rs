@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::carry::Carrier;
+use crate::carry::{Carrier, OneCookieLine};
 use crate::denial::{Denial, Reason};
 use crate::formats;
 use crate::key::Key;
@@ -112,6 +112,16 @@ pub fn verify<'r>(
     request: &Request<'r>,
     now_s: u64,
 ) -> Result<Verified<'r>, Denial> {
+    // HTTP/2 may send each cookie in a line of its own (RFC 9113 8.2.3).
+    if request.fields.count("cookie") > 1 {
+        let fields = OneCookieLine::new(request.fields);
+        let joined = Request { fields: &fields, ..*request };
+        return decide(keyset, &joined, now_s).map(Verified::into_owned);
+    }
+    decide(keyset, request, now_s)
+}
+
+fn decide<'r>(keyset: &Keyset, request: &Request<'r>, now_s: u64) -> Result<Verified<'r>, Denial> {
     let clock = Clock { now_s, skew_s: keyset.skew_s };
     for scheme in &keyset.formats {
         match either_path(scheme.as_ref(), &keyset.keys, request, clock) {

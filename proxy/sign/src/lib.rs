@@ -22,6 +22,7 @@ mod encode;
 pub mod formats;
 pub mod fuzz;
 mod jose;
+mod jwk;
 mod key;
 mod keyset;
 mod mint;

@@ -45,6 +45,16 @@ impl<'s> Settings<'s> {
         self.optional(name).ok_or_else(|| self.wrong(name, "is required"))
     }
 
+    /// A single character.
+    pub(crate) fn character(
+        &mut self,
+        name: &'static str,
+        otherwise: char,
+    ) -> Result<char, KeysetError> {
+        let Some(text) = self.optional(name) else { return Ok(otherwise) };
+        text.parse().map_err(|_| self.wrong(name, "must be one character"))
+    }
+
     /// A number, or a `bool`.
     pub(crate) fn number<T: FromStr>(
         &mut self,

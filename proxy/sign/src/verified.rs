@@ -85,6 +85,16 @@ impl<'r> Verified<'r> {
         Self { grant, carrier: rest.carrier, path: rest.path, query: rest.query }
     }
 
+    /// Which borrows nothing of the request.
+    pub(crate) fn into_owned(self) -> Verified<'static> {
+        Verified {
+            grant: self.grant,
+            carrier: self.carrier,
+            path: Cow::Owned(self.path.into_owned()),
+            query: self.query.map(|query| Cow::Owned(query.into_owned())),
+        }
+    }
+
     /// With the path that goes on.
     pub(crate) fn at(mut self, path: &'r str) -> Self {
         self.path = Cow::Borrowed(path);

@@ -1,13 +1,12 @@
 // Signs random inputs with the packages of the vendors and writes one JSON object a line.
 //
-//   npm i @aws-sdk/cloudfront-signer @eyevinn/cat
-//   pip install akamai-edgeauth botocore cryptography cwt PyJWT
-//   (node vendor-vectors.mjs && python3 vendor-vectors.py) > vendor-vectors.jsonl
+// `ci/signers` installs them and runs the tests on fresh inputs; vendor-vectors.jsonl is what one run gave.
 import { createRequire } from "node:module";
 import { generateKeyPairSync, randomBytes, randomInt } from "node:crypto";
 const require = createRequire(process.cwd() + "/");
 const { getSignedUrl, getSignedCookies } = require("@aws-sdk/cloudfront-signer");
 const { CAT } = require("@eyevinn/cat");
+const EdgeAuth = require("akamai-edgeauth");
 
 const START = 1_700_000_000;
 const emit = (vector) => console.log(JSON.stringify(vector));
@@ -62,4 +61,28 @@ for (let n = 0; n < 16; n++) {
   const keys = [{ id: kid, algorithm: "hmac-sha256", text: "hex:" + secret.toString("hex") }];
   const url = `https://media.example${target}?cat=${token}`;
   emit({ format: "cat", settings: { issuer: "tidegate" }, name: `cat ${n}`, keys, url, expires, upstream: target });
+}
+
+const pick = (...choices) => choices[randomInt(choices.length)];
+for (let n = 0; n < 40; n++) {
+  const key = randomBytes(randomInt(8, 40)).toString("hex");
+  const expires = START + randomInt(1, 1e6);
+  const algorithm = pick("sha256", "sha1", "md5");
+  const salt = pick(undefined, word());
+  const [fieldDelimiter, aclDelimiter] = n % 4 ? ["~", "!"] : ["|", ","];
+  // An ACL cannot hold the delimiters themselves.
+  const target = n % 3 ? pick(path(), `/${word()}/~(b)*'!.${word()}`) : path();
+  const auth = new EdgeAuth({
+    key, algorithm, salt, fieldDelimiter, aclDelimiter, escapeEarly: n % 2 === 0, endTime: expires,
+    startTime: pick(undefined, START - 5), ip: pick(undefined, "1.2.3.4"), sessionId: pick(undefined, word()),
+    payload: n % 2 === 0 ? pick(undefined, "a b=c&d") : undefined,
+  });
+  const acl = pick("/*", ["/x/*", target.slice(0, 3) + "*"], target.replace(/\.\w+$/, ".*"));
+  const token = n % 3 ? auth.generateURLToken(target) : auth.generateACLToken(acl);
+  const settings = { hash: algorithm, field_delimiter: fieldDelimiter, acl_delimiter: aclDelimiter };
+  if (salt) settings.salt = salt;
+  const keys = [{ id: "k", algorithm: "hmac-sha256", text: "hex:" + key }];
+  const base = { format: "akamai", name: `akamai node ${n}`, settings, keys, expires, upstream: target };
+  if (n % 5) emit({ ...base, url: `https://h${target}?__token__=${token}` });
+  else emit({ ...base, url: `https://h${target}`, fields: [["cookie", `__token__=${token}`]] });
 }

@@ -1,12 +1,13 @@
 """Signs random inputs with the packages of the vendors; see vendor-vectors.mjs."""
-import base64, json, random, secrets
-import jwt, rsa
+import base64, hashlib, hmac, json, random, secrets
+import jwt
 from akamai.edgeauth import EdgeAuth
 from botocore.signers import CloudFrontSigner
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding
 from cryptography.hazmat.primitives.asymmetric import rsa as crsa
 from cwt import COSEKey, encode as cwt_encode
+from jwcrypto import jwe, jwk, jws
 from datetime import datetime, timezone
 
 START = 1_700_000_000
@@ -30,7 +31,7 @@ for n in range(24):
     path = f"/{word()}/{word()}.ts"
     expires = START + random.randint(1, 10**6)
     salt = word() if n % 3 == 0 else None
-    algorithm = "sha1" if n % 5 == 0 else "sha256"
+    algorithm = ["sha1", "md5", "sha256"][n % 3]
     auth = EdgeAuth(
         key=key.hex(), algorithm=algorithm, salt=salt, escape_early=n % 2 == 0,
         ip="1.2.3.4" if n % 4 == 0 else None, session_id=word() if n % 2 else None,
@@ -100,3 +101,83 @@ for n in range(12):
     emit(format="cat", name=f"cwt {n}", settings={}, expires=expires, upstream=path,
          keys=[{"id": "c1", "algorithm": word_, "text": text}],
          url=f"https://h{path}?cat={base64.urlsafe_b64encode(token).decode().rstrip('=')}")
+
+
+def b64(raw):
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+# Google has no package: this follows "Generate tokens" of Media CDN's documentation.
+raw_public = b64(ed.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw))
+for n in range(36):
+    shared = secrets.token_bytes(random.randint(16, 40))
+    path = f"/{word()}/{word()}.m3u8"
+    expires = START + random.randint(1, 10**6)
+    user = word()
+    scope = [
+        (f"URLPrefix={b64(('https://h' + path[:4]).encode())}",) * 2,
+        ("FullPath", f"FullPath={path}"),
+        (f"PathGlobs=/x/*,{path[:3]}*",) * 2,
+        (f"acl=/x/*!{path[:-1]}?",) * 2,
+    ][n % 4]
+    both = [f"Starts={START - 5}"] if n % 2 else []
+    both.append(f"Expires={expires}")
+    both += [f"SessionID={word()}"] if n % 3 else []
+    both += [f"Data={word()}"] if n % 5 else []
+    shown, signed = [scope[0], *both], [scope[1], *both]
+    if n % 3 == 0:
+        shown.append("Headers=X-User")
+        signed.append(f"Headers=X-User={user}")
+    if n % 2 == 0:
+        ranges = "IPRanges=" + b64(b"2001:db8::/32,1.2.3.0/24")
+        shown.append(ranges)
+        signed.append(ranges)
+    message = "~".join(signed).encode()
+    mark = [
+        lambda: "Signature=" + b64(ed.sign(message)),
+        lambda: "hmac=" + hmac.new(shared, message, hashlib.sha256).hexdigest(),
+        lambda: "hmac=" + hmac.new(shared, message, hashlib.sha1).hexdigest(),
+    ][n // 4 % 3]()
+    token = "~".join([*shown, mark])
+    keys = [{"id": "e", "algorithm": "ed25519-public", "text": raw_public}, {"id": "h", "algorithm": "hmac-sha256", "text": "hex:" + shared.hex()}]
+    base = dict(format="media-cdn", name=f"media cdn {n}", settings={}, expires=expires, upstream=path, keys=keys)
+    user_field = [["x-user", user]] if n % 3 == 0 else []
+    if n % 7:
+        emit(**base, fields=user_field, url=f"https://h{path}?edge-cache-token={token}")
+    else:
+        emit(**base, fields=[*user_field, ["cookie", f"edge-cache-token={token}"]], url=f"https://h{path}")
+
+# JOSE of a second library: every algorithm, and the encrypted client address of RFC 9246.
+sealing = jwk.JWK.generate(kty="oct", size=128, kid="seal-1")
+pairs = {
+    "PS256": ("RSA", {"size": 2048}, "rsa-public"), "PS512": ("RSA", {"size": 2048}, "rsa-public"),
+    "RS384": ("RSA", {"size": 2048}, "rsa-public"), "ES256": ("EC", {"crv": "P-256"}, "ecdsa-p256-public"),
+    "EdDSA": ("OKP", {"crv": "Ed25519"}, "ed25519-public"), "HS384": ("oct", {"size": 512}, "hmac-sha256"),
+}
+for algorithm, (kind, options, word_) in pairs.items():
+    key = jwk.JWK.generate(kty=kind, kid="sig-1", **options)
+    text = key.export_symmetric() if kind == "oct" else key.export_public()
+    keys = [{"id": "sig-1", "algorithm": word_, "text": text}, {"id": "seal-1", "algorithm": "hmac-sha256", "text": sealing.export_symmetric()}]
+    for client in ["[1.2.3.0/24]", "1.2.3.4", "1.2.3.4/32"]:
+        expires = START + random.randint(1, 10**6)
+        path = f"/{word()}/{random.randint(0, 999)}.png"
+        sealed = jwe.JWE(client.encode(), json.dumps({"alg": "dir", "enc": "A128GCM", "kid": "seal-1"}))
+        sealed.add_recipient(sealing)
+        claims = {"iss": "uCDN", "exp": expires, "cdniv": 1, "cdniip": sealed.serialize(compact=True), "jti": word(),
+                  "cdnicrit": "cdniip,cdniuc", "cdniuc": "hash:sha-256;" + b64(hashlib.sha256(f"https://h{path}".encode()).digest())}
+        token = jws.JWS(json.dumps(claims))
+        token.add_signature(key, None, json.dumps({"alg": algorithm, "kid": "sig-1"}))
+        emit(format="cdni", name=f"jose {algorithm} {client}", settings={"issuer": "uCDN"}, expires=expires, keys=keys,
+             url=f"https://h{path}?URISigningPackage={token.serialize(compact=True)}", upstream=path)
+
+for n in range(8):
+    expires = START + random.randint(1, 10**6)
+    path = f"/{word()}/{word()}.ts"
+    raw = secrets.token_bytes(64)
+    claims = {4: expires, 5: START - 5, 310: 1, 45: [41, 42, 43, 312], 42: [{313: ["DELETE"]}],
+              41: [{312: {3: {1: "/nowhere"}}}, {43: [{312: {3: {1: path[:5]}}}, {313: ["GET", "HEAD"]}]}]}
+    key = COSEKey.from_symmetric_key(raw, alg=["HS256", "HS384", "HS512"][n % 3], kid="c1")
+    token = cwt_encode(claims, key, tagged=n % 2 == 0)
+    emit(format="cat", name=f"composite {n}", settings={}, expires=expires, upstream=path,
+         keys=[{"id": "c1", "algorithm": "hmac-sha256", "text": "hex:" + raw.hex()}],
+         url=f"https://h{path}?CAT={b64(token)}")

@@ -3,11 +3,12 @@
 //! `ip=..~st=..~exp=..~acl=..~id=..~data=..~hmac=..`. The MAC covers the text before `~hmac` as it stands
 //! and then, in the token nowhere to be seen, `~url=<path>` (when there is no `acl`) and `~salt=<salt>`.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::carry::{self, Names};
+use crate::carry::{self, Names, Rest};
 use crate::crypto::{self, Method};
 use crate::denial::Reason;
 use crate::encode::{hex, percent_decoded};
@@ -27,9 +28,11 @@ pub(crate) const FORMAT: &str = "akamai";
 const TOKEN_BYTES_MAX: usize = 2048;
 const FIELDS: [&str; 6] = ["ip", "st", "exp", "acl", "id", "data"];
 
-/// EdgeAuth with its settings: `parameter`, `header`, `salt`, `hash`.
+/// EdgeAuth with its settings: `parameter`, `header`, `salt`, `hash`, `field_delimiter`, `acl_delimiter`.
 pub(crate) struct Akamai {
     parameter: String,
+    joint: char,
+    acl_joint: char,
     header: Option<String>,
     salt: Option<String>,
     method: Method,
@@ -50,23 +53,27 @@ impl Akamai {
         let method = match settings.text("hash", "sha256").as_str() {
             "sha256" => Method::HmacSha256,
             "sha1" => Method::HmacSha1,
-            _ => return Err(settings.wrong("hash", "must be sha256 or sha1")),
+            "md5" => Method::HmacMd5,
+            _ => return Err(settings.wrong("hash", "must be sha256, sha1 or md5")),
         };
+        let joint = settings.character("field_delimiter", '~')?;
+        let acl_joint = settings.character("acl_delimiter", '!')?;
         settings.done()?;
-        Ok(Self { parameter, header, salt, method })
+        Ok(Self { parameter, joint, acl_joint, header, salt, method })
     }
 
     fn check(
         &self,
         text: &str,
+        rest: &Rest<'_>,
         keys: &[Key],
         request: &Request<'_>,
         clock: Clock,
     ) -> Result<Grant, Reason> {
-        let token = Token::parse(text).ok_or(Reason::TokenMalformed)?;
-        let key = self.signer(&token, keys, request.path)?;
+        let token = Token::parse(text, self.joint).ok_or(Reason::TokenMalformed)?;
+        let key = self.signer(&token, keys, rest)?;
         let expires_s = token.check_time(clock)?;
-        token.check_request(request)?;
+        token.check_request(request, self.acl_joint)?;
         let mut grant = Grant::new(FORMAT, key.shared_id());
         grant.expires_s = Some(expires_s);
         grant.session = token.field("id").map(Into::into);
@@ -77,7 +84,7 @@ impl Akamai {
         &self,
         token: &Token<'_>,
         keys: &'k [Key],
-        path: &str,
+        rest: &Rest<'_>,
     ) -> Result<&'k Key, Reason> {
         let verify = |url: Option<&str>| {
             let message = self.message(token.signed, url);
@@ -86,14 +93,23 @@ impl Akamai {
         if token.field("acl").is_some() {
             return verify(None);
         }
-        // Signers escape the URL or do not; the token does not tell which.
-        verify(Some(path)).or_else(|_| verify(Some(&escaped(path))))
+        // Signers escape the URL or do not, each language in its own way, and some sign the query with it; the
+        // token does not tell which.
+        let mut outcome = Err(Reason::SignatureInvalid);
+        for url in urls(rest) {
+            outcome = verify(Some(&url));
+            if outcome.is_ok() {
+                break;
+            }
+        }
+        outcome
     }
 
     fn message(&self, signed: &str, url: Option<&str>) -> String {
         let mut message = signed.to_owned();
-        for (name, value) in [("~url=", url), ("~salt=", self.salt.as_deref())] {
+        for (name, value) in [("url=", url), ("salt=", self.salt.as_deref())] {
             if let Some(value) = value {
+                message.push(self.joint);
                 message.push_str(name);
                 message.push_str(value);
             }
@@ -116,14 +132,15 @@ impl Scheme for Akamai {
         let field = self.header.as_deref();
         let names = Names { parameter: &self.parameter, cookie: &self.parameter, field };
         let (text, rest) = carry::find(request, &names)?;
-        let grant = self.check(text, keys, request, clock).or_else(|reason| match reason {
-            // A client may have escaped what was meant to stand bare.
-            Reason::TokenMalformed | Reason::SignatureInvalid if text.contains('%') => {
-                let bare = percent_decoded(text).ok_or(reason)?;
-                self.check(&bare, keys, request, clock)
-            }
-            _ => Err(reason),
-        })?;
+        let grant =
+            self.check(text, &rest, keys, request, clock).or_else(|reason| match reason {
+                // A client may have escaped what was meant to stand bare.
+                Reason::TokenMalformed | Reason::SignatureInvalid if text.contains('%') => {
+                    let bare = percent_decoded(text).ok_or(reason)?;
+                    self.check(&bare, &rest, keys, request, clock)
+                }
+                _ => Err(reason),
+            })?;
         Ok(Verified::new(grant, rest))
     }
 }
@@ -135,13 +152,13 @@ impl fmt::Debug for Akamai {
 }
 
 impl<'t> Token<'t> {
-    fn parse(text: &'t str) -> Option<Self> {
+    fn parse(text: &'t str, joint: char) -> Option<Self> {
         if text.len() > TOKEN_BYTES_MAX {
             return None;
         }
-        let (signed, mac) = text.rsplit_once("~hmac=")?;
+        let (signed, mac) = text.rsplit_once(&format!("{joint}hmac="))?;
         let mut token = Self { signed, mac: hex(mac)?, fields: [None; FIELDS.len()] };
-        for field in signed.split('~') {
+        for field in signed.split(joint) {
             let (name, value) = field.split_once('=')?;
             let slot = &mut token.fields[FIELDS.iter().position(|known| *known == name)?];
             slot.is_none().then(|| *slot = Some(value))?;
@@ -151,6 +168,15 @@ impl<'t> Token<'t> {
 
     fn field(&self, name: &str) -> Option<&'t str> {
         self.fields[FIELDS.iter().position(|known| *known == name)?]
+    }
+
+    /// Java's signer escapes the list, the others do not. Without a slash it opens nothing as it stands.
+    fn acl(&self) -> Result<Option<Cow<'t, str>>, Reason> {
+        let Some(acl) = self.field("acl") else { return Ok(None) };
+        match acl.contains('/') {
+            true => Ok(Some(acl.into())),
+            false => percent_decoded(acl).map(Some).ok_or(Reason::TokenMalformed),
+        }
     }
 
     fn check_time(&self, clock: Clock) -> Result<u64, Reason> {
@@ -164,10 +190,10 @@ impl<'t> Token<'t> {
         if clock.is_past(expires_s) { Err(Reason::Expired) } else { Ok(expires_s) }
     }
 
-    fn check_request(&self, request: &Request<'_>) -> Result<(), Reason> {
+    fn check_request(&self, request: &Request<'_>, acl_joint: char) -> Result<(), Reason> {
         let path = request.path.as_bytes();
-        let opens = |acl: &str| acl.split('!').any(|glob| wildcard(glob.as_bytes(), path));
-        if !self.field("acl").is_none_or(opens) {
+        let opens = |acl: &str| acl.split(acl_joint).any(|glob| wildcard(glob.as_bytes(), path));
+        if !self.acl()?.is_none_or(|acl| opens(&acl)) {
             return Err(Reason::ScopeMismatch);
         }
         let Some(ip) = self.field("ip") else { return Ok(()) };
@@ -179,15 +205,24 @@ impl<'t> Token<'t> {
     }
 }
 
-/// As Python's `quote_plus`, in lower case.
-fn escaped(text: &str) -> String {
+/// What may have been signed as the URL: the path, or path and query, as they are or escaped in lower case with the
+/// characters left bare that Python's `quote_plus`, JavaScript's `encodeURIComponent` without `'*`, and Java's
+/// `URLEncoder` leave.
+fn urls<'u>(rest: &'u Rest<'_>) -> impl Iterator<Item = Cow<'u, str>> {
+    const BARE: [&[u8]; 3] = [b"-_.~", b"-_.!()", b"-_.*"];
+    let whole = rest.query.as_ref().map(|query| Cow::from([&rest.path, "?", query].concat()));
+    let plain = [Some(Cow::Borrowed(&*rest.path)), whole].into_iter().flatten();
+    plain.flat_map(|url| {
+        let escaped = BARE.map(|bare| Cow::Owned(escaped(&url, bare)));
+        std::iter::once(url).chain(escaped)
+    })
+}
+
+fn escaped(text: &str, bare: &[u8]) -> String {
     let mut out = String::with_capacity(text.len() * 3);
     for b in text.bytes() {
         match b {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
-                out.push(b.into())
-            }
-            b' ' => out.push('+'),
+            b if b.is_ascii_alphanumeric() || bare.contains(&b) => out.push(b.into()),
             _ => out.push_str(&format!("%{b:02x}")),
         }
     }
@@ -198,8 +233,8 @@ fn escaped(text: &str) -> String {
 pub(crate) fn fuzz(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let text = [text.trim_end_matches('~'), "~hmac=00"].concat();
-    if let Some(token) = Token::parse(&text) {
+    if let Some(token) = Token::parse(&text, '~') {
         let _ = token.check_time(Clock { now_s: 1, skew_s: 0 });
-        let _ = token.check_request(&Request::fuzzed());
+        let _ = token.check_request(&Request::fuzzed(), '!');
     }
 }

@@ -1,17 +1,22 @@
-//! BunnyCDN token authentication, version 2.
+//! BunnyCDN token authentication: version 2, and the two forms before it.
 //!
 //! `?token=HS256-<MAC>&<parameters>&expires=<end>`, or the same as the path segment `bcdn_token=...`. The MAC
 //! covers path, end, the client's address in binary when the prefix is `HS256-1-`, and the parameters sorted
-//! by name with their plain values.
+//! by name with their plain values. A token without prefix is a bare hash: SHA-256 over key, path, end and
+//! parameters, or, of the basic form, MD5 over key, path, end and perhaps the client's address. Appending to
+//! what was hashed needs a byte 0x80 there, which no path or parameter holds by itself (it is not UTF-8).
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use md5::{Digest, Md5};
+use ring::digest::{SHA256, digest};
+
 use crate::carry::{self, Rest, parameters};
 use crate::crypto::{self, Method};
 use crate::denial::Reason;
-use crate::encode::{base64url_exact, percent_decoded};
+use crate::encode::{base64url_exact, percent_decoded, same};
 use crate::key::Key;
 use crate::keyset::{KeysetError, Scheme};
 use crate::request::ten_digits;
@@ -46,10 +51,17 @@ pub(crate) struct Bunny {
 }
 
 struct Token<'t> {
-    mac: [u8; 32],
-    bound: bool,
+    mark: Mark,
     expires: &'t str,
     signed: BTreeMap<&'t str, Cow<'t, str>>,
+}
+
+/// What the token itself is.
+#[derive(Clone, Copy)]
+enum Mark {
+    Hmac { mac: [u8; 32], bound: bool },
+    Sha256([u8; 32]),
+    Md5([u8; 16]),
 }
 
 impl Bunny {
@@ -99,12 +111,7 @@ fn find<'r>(request: &Request<'r>) -> Result<(Token<'r>, Rest<'r>), Reason> {
 
 impl<'t> Token<'t> {
     fn parse(token: &'t str, fields: &'t str) -> Option<Self> {
-        let mac = token.strip_prefix("HS256-")?;
-        let (bound, mac) = match mac.strip_prefix("1-") {
-            // A MAC may begin with "1-" as well; only the longer text can be a bound one.
-            Some(rest) if mac.len() == 45 => (true, rest),
-            _ => (false, mac),
-        };
+        let mark = Mark::parse(token)?;
         let mut signed = BTreeMap::new();
         for (name, value) in parameters(Some(fields)).filter(|(name, _)| *name != "token") {
             let twice = signed.insert(name, percent_decoded(value)?).is_some();
@@ -117,7 +124,7 @@ impl<'t> Token<'t> {
         if signed.get("token_ignore_params").is_some_and(|value| value == "true") {
             signed.retain(|name, _| *name == "token_ignore_params" || *name == "token_path");
         }
-        Some(Self { mac: base64url_exact(mac)?, bound, expires, signed })
+        Some(Self { mark, expires, signed })
     }
 
     fn signer<'k>(
@@ -127,21 +134,31 @@ impl<'t> Token<'t> {
         client: IpAddr,
         legacy_ip: bool,
     ) -> Result<&'k Key, Reason> {
-        let path = self.signed.get("token_path").map_or(path, |path| path);
+        // The basic form signs no parameters, so one of them must not choose the path.
+        let folder = self.signed.get("token_path").filter(|_| !matches!(self.mark, Mark::Md5(_)));
+        let path = folder.map_or(path, |folder| folder);
         let listed: Vec<String> =
             self.signed.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let listed = listed.join("&");
-        let ip = if self.bound { ip_bytes(client) } else { Vec::new() };
-        let parts = [path.as_bytes(), self.expires.as_bytes(), &ip, listed.as_bytes()];
-        let verify =
-            |message: &[u8]| crypto::verify(keys, None, Method::HmacSha256, message, &self.mac);
-        match verify(&parts.concat()) {
-            Err(Reason::SignatureInvalid) if legacy_ip && !self.bound => {
-                let text = client.to_canonical().to_string();
-                verify(&[&parts.concat(), text.as_bytes()].concat())
+        let text = client.to_canonical().to_string();
+        let (path, end, listed) = (path.as_bytes(), self.expires.as_bytes(), listed.as_bytes());
+        let verify = |message: &[&[u8]]| self.mark.verify(keys, &message.concat());
+        let (first, second) = match self.mark {
+            Mark::Hmac { bound: true, .. } => {
+                (verify(&[path, end, &ip_bytes(client), listed]), None)
             }
-            decided => decided,
-        }
+            Mark::Hmac { .. } => (
+                verify(&[path, end, listed]),
+                legacy_ip.then(|| verify(&[path, end, listed, text.as_bytes()])),
+            ),
+            Mark::Sha256(_) => (
+                verify(&[path, end, listed]),
+                legacy_ip.then(|| verify(&[path, end, text.as_bytes(), listed])),
+            ),
+            // Nothing follows the address, so it cannot be taken for something else.
+            Mark::Md5(_) => (verify(&[path, end]), Some(verify(&[path, end, text.as_bytes()]))),
+        };
+        first.or_else(|reason| second.unwrap_or(Err(reason)))
     }
 
     fn check(&self, path: &str, country: Option<&str>) -> Result<(), Reason> {
@@ -151,11 +168,48 @@ impl<'t> Token<'t> {
         }
         let lists = |name: &str| {
             let list = self.signed.get(name)?;
-            Some(country.is_some_and(|country| list.split(',').any(|c| c == country)))
+            let is =
+                |country: &str| list.split(',').any(|c| c.trim().eq_ignore_ascii_case(country));
+            Some(country.is_some_and(is))
         };
         let allowed = lists("token_countries").unwrap_or(true);
         let blocked = lists("token_countries_blocked").unwrap_or(false);
         if allowed && !blocked { Ok(()) } else { Err(Reason::CountryMismatch) }
+    }
+}
+
+impl Mark {
+    fn parse(token: &str) -> Option<Self> {
+        let Some(mac) = token.strip_prefix("HS256-") else {
+            return match token.trim_end_matches('=') {
+                hash if hash.len() == 22 => base64url_exact(hash).map(Self::Md5),
+                hash => base64url_exact(hash).map(Self::Sha256),
+            };
+        };
+        let (bound, mac) = match mac.strip_prefix("1-") {
+            // A MAC may begin with "1-" as well; only the longer text can be a bound one.
+            Some(rest) if mac.len() == 45 => (true, rest),
+            _ => (false, mac),
+        };
+        Some(Self::Hmac { mac: base64url_exact(mac)?, bound })
+    }
+
+    fn verify<'k>(&self, keys: &'k [Key], message: &[u8]) -> Result<&'k Key, Reason> {
+        let hashed = |key: &Key, hash: &dyn Fn(&[u8]) -> bool| {
+            key.secret().is_some_and(|secret| hash(&[secret, message].concat()))
+        };
+        let found = match self {
+            Self::Hmac { mac, .. } => {
+                return crypto::verify(keys, None, Method::HmacSha256, message, mac);
+            }
+            Self::Sha256(want) => keys
+                .iter()
+                .find(|key| hashed(key, &|whole| same(digest(&SHA256, whole).as_ref(), want))),
+            Self::Md5(want) => {
+                keys.iter().find(|key| hashed(key, &|whole| same(&Md5::digest(whole), want)))
+            }
+        };
+        found.ok_or(Reason::SignatureInvalid)
     }
 }
 

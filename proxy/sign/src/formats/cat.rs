@@ -1,6 +1,6 @@
-//! Common Access Token (CTA-5007): a CWT (RFC 8392) in COSE (RFC 9052), HS256, ES256 or EdDSA.
+//! Common Access Token (CTA-5007): a CWT (RFC 8392) in COSE (RFC 9052), HMAC, ES256, EdDSA or RSA.
 //!
-//! Tag 61 around tag 17 (MAC) or 18 (signature). It travels as the field `CTA-Common-Access-Token`, a cookie of
+//! Tag 61 around tag 17 (MAC) or 18 (signature); signers leave out the one or both. It travels as the field `CTA-Common-Access-Token`, a cookie of
 //! that name, or a query parameter. A claim that restricts and is not understood here makes the token
 //! useless. `catr` asks for the next token, which counts from now and not from the old end: as a cookie or a
 //! field (`catr` by redirect, and `catif`, are passed over).
@@ -129,12 +129,10 @@ impl Scheme for Cat {
         let claims = cbor::read(&payload).ok_or(Reason::TokenMalformed)?;
         let claims = claims.as_map().filter(|claims| claims.len() <= CLAIMS_MAX);
         let claims = claims.ok_or(Reason::TokenMalformed)?;
-        let expires_s = check_time(claims, clock)?;
         self.check_parties(claims)?;
-        let target = Target { request, query: rest.query.as_deref(), path: &rest.path };
-        for (name, value) in claims {
-            target.check(name, value)?;
-        }
+        let target = Target { request, query: rest.query.as_deref(), path: &rest.path, clock };
+        target.check_all(claims)?;
+        let expires_s = seconds(claims, label::EXP)?;
         let mut grant = grant(key, claims);
         grant.expires_s = expires_s;
         renew::renew(&mut grant, claims, keys, request, &rest.carrier, clock);
@@ -149,9 +147,10 @@ impl<'t> Envelope<'t> {
             other => other,
         };
         let (tag, parts) = match inner {
-            Value::Tag(tag, parts) => (*tag, parts.as_array().ok_or(Reason::TokenMalformed)?),
-            _ => return Err(Reason::TokenMalformed),
+            Value::Tag(tag, parts) => (Some(*tag), parts.as_ref()),
+            bare => (None, bare),
         };
+        let parts = parts.as_array().ok_or(Reason::TokenMalformed)?;
         let [protected, unprotected, payload, signed] = parts else {
             return Err(Reason::TokenMalformed);
         };
@@ -163,16 +162,15 @@ impl<'t> Envelope<'t> {
             return Err(Reason::ClaimUnsupported);
         }
         let algorithm = claim(header, HEADER_ALGORITHM).and_then(Value::as_int);
-        let (method, context) = match (tag, algorithm.ok_or(Reason::TokenMalformed)?) {
-            (TAG_MAC0, 5) => (Method::HmacSha256, "MAC0"),
-            (TAG_SIGN1, -7) => (Method::EcdsaFixed, "Signature1"),
-            (TAG_SIGN1, -8) => (Method::Ed25519, "Signature1"),
-            _ => return Err(Reason::KeyUnknown),
-        };
+        let method = method(algorithm.ok_or(Reason::TokenMalformed)?).ok_or(Reason::KeyUnknown)?;
+        let is_mac = matches!(method, Method::HmacSha256 | Method::HmacSha384 | Method::HmacSha512);
+        let (own, context) = if is_mac { (TAG_MAC0, "MAC0") } else { (TAG_SIGN1, "Signature1") };
+        if tag.is_some_and(|tag| tag != own) {
+            return Err(Reason::KeyUnknown);
+        }
         let key_id = claim(header, HEADER_KEY_ID)
             .or_else(|| claim(unprotected.as_map()?, HEADER_KEY_ID))
-            .and_then(Value::as_bytes)
-            .and_then(|id| std::str::from_utf8(id).ok());
+            .and_then(|id| id.as_text().or_else(|| std::str::from_utf8(id.as_bytes()?).ok()));
         let signed = bytes(signed)?;
         Ok(Self { method, context, protected, key_id, payload, signed })
     }
@@ -201,19 +199,36 @@ impl<'t> Envelope<'t> {
     }
 }
 
+/// By its number in COSE (RFC 9053 2, 3; RFC 8230 2; RFC 8812 2; RFC 9864 2).
+fn method(algorithm: i64) -> Option<Method> {
+    Some(match algorithm {
+        5 => Method::HmacSha256,
+        6 => Method::HmacSha384,
+        7 => Method::HmacSha512,
+        -7 | -9 => Method::EcdsaFixed,
+        -8 | -19 => Method::Ed25519,
+        -37 => Method::RsaPssSha256,
+        -38 => Method::RsaPssSha384,
+        -39 => Method::RsaPssSha512,
+        -257 => Method::RsaSha256,
+        -258 => Method::RsaSha384,
+        -259 => Method::RsaSha512,
+        _ => return None,
+    })
+}
+
 fn write_string(major: u8, bytes: &[u8], out: &mut Vec<u8>) {
     cbor::write_head(major, bytes.len() as u64, out);
     out.extend_from_slice(bytes);
 }
 
-fn check_time(claims: &[(Value<'_>, Value<'_>)], clock: Clock) -> Result<Option<u64>, Reason> {
+fn check_time(claims: &[(Value<'_>, Value<'_>)], clock: Clock) -> Result<(), Reason> {
     if seconds(claims, label::NBF)?.is_some_and(|starts_s| clock.is_before(starts_s)) {
         return Err(Reason::NotYetValid);
     }
-    let expires_s = seconds(claims, label::EXP)?;
-    match expires_s.is_some_and(|expires_s| clock.is_past(expires_s)) {
+    match seconds(claims, label::EXP)?.is_some_and(|expires_s| clock.is_past(expires_s)) {
         true => Err(Reason::Expired),
-        false => Ok(expires_s),
+        false => Ok(()),
     }
 }
 

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::carry::{self, Carrier, Rest};
 use crate::crypto::{self, Method};
 use crate::denial::Reason;
-use crate::encode::base64_either;
+use crate::encode::{base64_either, percent_decoded};
 use crate::key::{Algorithm, Key};
 use crate::keyset::{KeysetError, Scheme};
 use crate::request::{Clock, Request};
@@ -188,7 +188,8 @@ impl Policy {
         if !self.resource.as_ref().is_none_or(opens) {
             return Err(Reason::ScopeMismatch);
         }
-        match self.client.is_none_or(|range| range.contains(request.client)) {
+        // `0.0.0.0/0` is how the vendor's guides write "everybody".
+        match self.client.is_none_or(|range| range.bits() == 0 || range.contains(request.client)) {
             true => Ok(()),
             false => Err(Reason::ClientMismatch),
         }
@@ -197,6 +198,8 @@ impl Policy {
 
 /// CloudFront's base64: `-` for `+`, `_` for `=`, `~` for `/`.
 fn decoded(text: &str, bytes_max: usize) -> Option<Vec<u8>> {
+    // Some clients escape the tilde.
+    let text = percent_decoded(text)?;
     if text.len() > bytes_max.div_ceil(3) * 4 {
         return None;
     }

@@ -59,6 +59,12 @@ impl MediaCdn {
         settings.done()?;
         Ok(Self { parameter })
     }
+
+    /// The signed cookie, unless the address brings a token: that is the newer one.
+    fn signed_cookie<'r>(&self, request: &Request<'r>) -> Option<&'r str> {
+        let in_query = parameters(request.query).any(|(name, _)| name == self.parameter);
+        carry::cookie(request.fields, COOKIE).filter(|_| !in_query)
+    }
 }
 
 impl Scheme for MediaCdn {
@@ -74,11 +80,11 @@ impl Scheme for MediaCdn {
     ) -> Result<Verified<'r>, Reason> {
         let (grant, rest) = if let Some((value, path)) = carry::segment(request.path, SEGMENT) {
             (component(value, keys, request, clock)?, Rest::at_path(request, path))
-        } else if let Some(cookie) = carry::cookie(request.fields, COOKIE) {
-            let rest = Rest::whole(request, Carrier::Cookies(vec![COOKIE.into()]));
-            (signed(cookie, ':', cookie, keys, request, clock)?, rest)
         } else if parameters(request.query).any(|(name, _)| name == "Signature") {
             (signed_url(keys, request, clock)?, Rest::without(request, &SIGNED))
+        } else if let Some(cookie) = self.signed_cookie(request) {
+            let rest = Rest::whole(request, Carrier::Cookies(vec![COOKIE.into()]));
+            (signed(cookie, ':', cookie, keys, request, clock)?, rest)
         } else {
             let cookie = self.parameter.as_str();
             let names = Names { parameter: cookie, cookie, field: None };

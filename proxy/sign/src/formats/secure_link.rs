@@ -102,7 +102,8 @@ impl Scheme for SecureLink {
     ) -> Result<Verified<'r>, Reason> {
         let of = |name| carry::parameter(request.query, name).map_err(|_| Reason::TokenMalformed);
         let hash = of(&self.md5)?.ok_or(Reason::TokenMissing)?;
-        let hash: [u8; 16] = base64url_exact(hash).ok_or(Reason::TokenMalformed)?;
+        let hash: [u8; 16] =
+            base64url_exact(hash.trim_end_matches('=')).ok_or(Reason::TokenMalformed)?;
         let timed = self.template.iter().any(|piece| matches!(piece, Piece::Expires));
         let expires = if timed { of(&self.expires)?.ok_or(Reason::TokenMalformed)? } else { "" };
         let signs = |key: &&Key| {

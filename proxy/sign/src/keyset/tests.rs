@@ -1,5 +1,6 @@
 use super::*;
 use crate::key::Algorithm;
+use crate::testing::{Call, key as key_of, keyset};
 
 fn key(id: &str) -> Key {
     Key::new(id, Algorithm::HmacSha256, &[1; 32]).expect("a key")
@@ -31,4 +32,24 @@ fn every_listed_format_can_be_configured() {
         let odd = BTreeMap::from([("no-such-setting".to_owned(), "1".to_owned())]);
         assert!(formats::build(word, &odd).is_err(), "{word}");
     }
+}
+
+/// A browser over HTTP/2 sends each of CloudFront's cookies in a line of its own.
+#[test]
+fn cookies_may_come_in_lines_of_their_own() {
+    let vectors = include_str!("../../testdata/vendor-vectors.jsonl");
+    let line = vectors.lines().find(|line| line.contains("cloudfront cookie 1")).unwrap();
+    let vector: serde_json::Value = serde_json::from_str(line).unwrap();
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    let key = &vector["keys"][0];
+    let key =
+        key_of(&text(&key["id"]), text(&key["algorithm"]).parse().unwrap(), &text(&key["text"]));
+    let keys = keyset("cloudfront", &[], vec![key]);
+    let mut call = Call::get(&text(&vector["url"])).with("cookie", "theme=dark");
+    for cookie in text(&vector["fields"][0][1]).split("; ") {
+        call = call.with("cookie", cookie);
+    }
+    assert!(call.verify(&keys, 1_700_000_000).is_ok());
+    call.fields.remove("cookie");
+    assert!(call.verify(&keys, 1_700_000_000).is_err());
 }

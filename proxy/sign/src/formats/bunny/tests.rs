@@ -88,3 +88,42 @@ fn a_token_inside_the_path_is_not_looked_for_in_the_path_as_sent() {
     call.path_sent = Some(format!("{good}/../..{}", call.path));
     assert_eq!(call.verify(&keys, 1_598_024_586), Err(Reason::SignatureInvalid));
 }
+
+#[test]
+fn a_bare_hash_is_one_of_the_older_forms() {
+    let key = b"SecurityKey";
+    let hash = |parts: &[&[u8]]| {
+        to_base64url(digest(&SHA256, &[&key[..], &parts.concat()].concat()).as_ref())
+    };
+    let of = |token: &str, path: &str, more: &str, settings: &[(&str, &str)]| {
+        let url = format!("https://h{path}?token={token}&expires={END}{more}");
+        outcome(&Call::get(&url), settings).map(|_| ())
+    };
+    let plain = hash(&[b"/a/", END.as_bytes(), b"token_path=/a/"]);
+    assert_eq!(of(&plain, "/a/1.ts", "&token_path=%2Fa%2F", &[]), Ok(()));
+    assert_eq!(of(&plain, "/b/1.ts", "&token_path=%2Fa%2F", &[]), Err(Reason::ScopeMismatch));
+    assert_eq!(of(&plain, "/a/", "", &[]), Err(Reason::SignatureInvalid));
+    let bound = hash(&[b"/a", END.as_bytes(), b"1.2.3.4"]);
+    assert_eq!(of(&bound, "/a", "", &[("legacy_ip", "true")]), Ok(()));
+    assert_eq!(of(&bound, "/a", "", &[]), Err(Reason::SignatureInvalid));
+}
+
+#[test]
+fn the_basic_form_signs_path_and_end() {
+    let hash = |parts: &[&[u8]]| {
+        to_base64url(&Md5::digest([&b"SecurityKey"[..], &parts.concat()].concat()))
+    };
+    let of = |token: &str, path: &str, more: &str| {
+        let url = format!("https://h{path}?token={token}&expires={END}{more}");
+        outcome(&Call::get(&url), &[]).map(|_| ())
+    };
+    for token in [hash(&[b"/a", END.as_bytes()]), hash(&[b"/a", END.as_bytes(), b"1.2.3.4"])] {
+        assert_eq!(of(&token, "/a", ""), Ok(()));
+        assert_eq!(of(&format!("{token}=="), "/a", "&x=1"), Ok(()));
+        assert_eq!(of(&token, "/b", ""), Err(Reason::SignatureInvalid));
+        // A folder that nobody signed does not widen it.
+        assert_eq!(of(&token, "/a/b", "&token_path=/a"), Err(Reason::SignatureInvalid));
+    }
+    let other = hash(&[b"/a", END.as_bytes(), b"1.2.3.5"]);
+    assert_eq!(of(&other, "/a", ""), Err(Reason::SignatureInvalid));
+}

@@ -10,7 +10,7 @@ use crate::carry;
 use crate::cbor::Value;
 use crate::denial::Reason;
 use crate::encode::to_hex;
-use crate::request::Request;
+use crate::request::{Clock, Request};
 use crate::scope::ClientPrefix;
 
 const PATTERN_BYTES_MAX: usize = 1024;
@@ -21,10 +21,59 @@ pub(super) struct Target<'q> {
     pub(super) request: &'q Request<'q>,
     pub(super) query: Option<&'q str>,
     pub(super) path: &'q str,
+    pub(super) clock: Clock,
 }
 
+/// Deepest nesting of `or`, `nor` and `and`.
+const NESTING_MAX: usize = 4;
+
 impl Target<'_> {
-    pub(super) fn check(&self, name: &Value<'_>, value: &Value<'_>) -> Result<(), Reason> {
+    /// Whether a set of claims accepts the request, nested sets included.
+    pub(super) fn check_all(&self, claims: &[(Value<'_>, Value<'_>)]) -> Result<(), Reason> {
+        self.check_set(claims, 0)
+    }
+
+    fn check_set(&self, claims: &[(Value<'_>, Value<'_>)], depth: usize) -> Result<(), Reason> {
+        super::check_time(claims, self.clock)?;
+        for (name, value) in claims {
+            match name.as_int() {
+                Some(label::OR | label::NOR | label::AND) => {
+                    self.check_nested(name, value, depth)?
+                }
+                _ => self.check(name, value)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// `or`: one of the sets accepts; `and`: all do; `nor`: none does. What cannot be judged refuses, for it
+    /// might be the set that forbids.
+    fn check_nested(
+        &self,
+        name: &Value<'_>,
+        value: &Value<'_>,
+        depth: usize,
+    ) -> Result<(), Reason> {
+        let sets = value.as_array().filter(|_| depth < NESTING_MAX);
+        let (mut accepted, mut refused) = (0, None);
+        let sets = sets.ok_or(Reason::TokenMalformed)?;
+        for set in sets {
+            let set = set.as_map().ok_or(Reason::TokenMalformed)?;
+            match self.check_set(set, depth + 1) {
+                Ok(()) => accepted += 1,
+                Err(why @ (Reason::TokenMalformed | Reason::ClaimUnsupported)) => return Err(why),
+                Err(why) => refused = Some(why),
+            }
+        }
+        let (holds, otherwise) = match name.as_int() {
+            Some(label::OR) => (accepted > 0, refused.unwrap_or(Reason::TokenMalformed)),
+            Some(label::AND) => (accepted == sets.len(), refused.unwrap_or(Reason::TokenMalformed)),
+            _ => (accepted == 0, Reason::ScopeMismatch),
+        };
+        if holds { Ok(()) } else { Err(otherwise) }
+    }
+
+    fn check(&self, name: &Value<'_>, value: &Value<'_>) -> Result<(), Reason> {
         // A claim with a text for its name, or one that came after this was written, says nothing here
         // (RFC 8392 3: claims that are not understood are ignored).
         let Value::Int(name) = name else { return Ok(()) };
@@ -35,7 +84,9 @@ impl Target<'_> {
             label::CATNIP => (self.is_network(value), Reason::ClientMismatch),
             label::CATGEOISO3166 => (self.is_country(value), Reason::CountryMismatch),
             label::CATH => (self.has_fields(value), Reason::ScopeMismatch),
-            label::CNF
+            label::CRIT => (is_understood(value), Reason::ClaimUnsupported),
+            label::ENC
+            | label::CNF
             | label::GEOHASH
             | label::CATPOR
             | label::CATALPN
@@ -128,6 +179,33 @@ impl Target<'_> {
     }
 }
 
+/// Whether all the claims that must be understood are.
+fn is_understood(labels: &Value<'_>) -> Option<bool> {
+    const UNDERSTOOD: [i64; 19] = [
+        label::ISS,
+        label::SUB,
+        label::AUD,
+        label::EXP,
+        label::NBF,
+        label::IAT,
+        label::CTI,
+        label::OR,
+        label::NOR,
+        label::AND,
+        label::CRIT,
+        label::CATREPLAY,
+        label::CATV,
+        label::CATNIP,
+        label::CATU,
+        label::CATM,
+        label::CATH,
+        label::CATGEOISO3166,
+        label::CATR,
+    ];
+    let known = |one: &Value<'_>| one.as_int().is_some_and(|label| UNDERSTOOD.contains(&label));
+    Some(labels.as_array()?.iter().all(known))
+}
+
 /// Whether a text passes every match of a map from kind to value.
 fn all_match(matches: &Value<'_>, text: &str) -> Option<bool> {
     for (kind, value) in matches.as_map()? {
@@ -167,14 +245,18 @@ fn sorted(query: &str) -> String {
 
 /// A regular expression, or a list that begins with one; always for the whole of the text.
 fn pattern_matches(value: &Value<'_>, text: &str) -> Option<bool> {
-    let pattern = match value {
-        Value::Array(list) => list.first()?.as_text()?,
-        one => one.as_text()?,
+    let (pattern, flags) = match value {
+        Value::Array(list) => (list.first()?.as_text()?, list.get(1).and_then(Value::as_text)),
+        one => (one.as_text()?, None),
     };
     if pattern.len() > PATTERN_BYTES_MAX {
         return None;
     }
-    let build = |text: &str| RegexBuilder::new(text).size_limit(PROGRAM_BYTES_MAX).build().ok();
+    let any_case = flags.is_some_and(|flags| flags.contains('i'));
+    let build = |text: &str| {
+        let mut builder = RegexBuilder::new(text);
+        builder.case_insensitive(any_case).size_limit(PROGRAM_BYTES_MAX).build().ok()
+    };
     build(pattern)?;
     Some(build(&format!(r"\A(?:{pattern})\z"))?.is_match(text))
 }

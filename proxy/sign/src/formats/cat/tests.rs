@@ -3,7 +3,7 @@ use ring::digest;
 use super::*;
 use crate::Algorithm;
 use crate::encode::to_base64url;
-use crate::testing::{Call, key, keyset};
+use crate::testing::{Call, hmac_sign, key, keyset};
 
 const NOW_S: u64 = 1_700_000_000;
 
@@ -230,4 +230,92 @@ fn a_token_that_asks_is_renewed_from_now_on() {
     assert_eq!((&*name, value.is_empty()), ("cta-common-access-token", false));
     assert!(grant(0, 5, 10).set_field.is_some(), "it came in the query");
     assert!(!grant(3, 5, 10).renews(), "redirects are not made");
+}
+
+fn sets<'t>(sets: Vec<Vec<(i64, Value<'t>)>>) -> Value<'t> {
+    Value::Array(sets.into_iter().map(map).collect())
+}
+
+fn methods<'t>(method: &'t str) -> Vec<(i64, Value<'t>)> {
+    vec![(313, texts(&[method]))]
+}
+
+#[test]
+fn composite_claims_are_followed() {
+    let (get, post) = (|| methods("GET"), || methods("POST"));
+    assert_eq!(of(vec![(41, sets(vec![post(), get()]))]), Ok(()));
+    assert_eq!(of(vec![(41, sets(vec![post(), post()]))]), Err(Reason::MethodMismatch));
+    assert_eq!(of(vec![(42, sets(vec![post()]))]), Ok(()));
+    assert_eq!(of(vec![(42, sets(vec![post(), get()]))]), Err(Reason::ScopeMismatch));
+    assert_eq!(of(vec![(43, sets(vec![get(), get()]))]), Ok(()));
+    assert_eq!(of(vec![(43, sets(vec![get(), post()]))]), Err(Reason::MethodMismatch));
+    // An empty choice offers nothing; an empty exclusion excludes nothing.
+    assert_eq!(of(vec![(41, sets(vec![]))]), Err(Reason::TokenMalformed));
+    assert_eq!(of(vec![(42, sets(vec![]))]), Ok(()));
+}
+
+#[test]
+fn composite_claims_nest_and_hold_times() {
+    let now = NOW_S as i64;
+    let either =
+        |end| sets(vec![vec![(4, Value::Int(end)), methods("GET").remove(0)], methods("PUT")]);
+    assert_eq!(of(vec![(43, sets(vec![vec![(41, either(now + 1))]]))]), Ok(()));
+    assert!(of(vec![(43, sets(vec![vec![(41, either(now))]]))]).is_err());
+    // The set that forbids must be understood: coordinates are not.
+    let place = || vec![(317, Value::Array(vec![]))];
+    assert_eq!(of(vec![(42, sets(vec![place()]))]), Err(Reason::ClaimUnsupported));
+    assert_eq!(of(vec![(41, sets(vec![place(), methods("GET")]))]), Err(Reason::ClaimUnsupported));
+    let mut deep = methods("GET");
+    for _ in 0..5 {
+        deep = vec![(43, sets(vec![deep]))];
+    }
+    assert!(of(deep).is_err());
+    assert_eq!(of(vec![(41, Value::Int(1))]), Err(Reason::TokenMalformed));
+}
+
+#[test]
+fn what_must_be_understood_is_or_the_token_is_refused() {
+    let crit = |labels: &[i64]| Value::Array(labels.iter().map(|n| Value::Int(*n)).collect());
+    assert_eq!(of(vec![(45, crit(&[312, 41, 4]))]), Ok(()));
+    assert_eq!(of(vec![(45, crit(&[312, 9999]))]), Err(Reason::ClaimUnsupported));
+    assert_eq!(of(vec![(45, crit(&[319]))]), Err(Reason::ClaimUnsupported));
+    assert_eq!(of(vec![(44, Value::Bytes(b"sealed"))]), Err(Reason::ClaimUnsupported));
+}
+
+/// A COSE_Mac0 with this number for its algorithm, below these tags.
+fn mac0(algorithm: i64, key_id: Value<'_>, tags: &[u64]) -> String {
+    let secret = key("k1", Algorithm::HmacSha256, "utf8:a secret of sixteen");
+    let method = method(algorithm).unwrap();
+    let protected = bytes(&map(vec![(1, Value::Int(algorithm))]));
+    let payload = bytes(&map(vec![(4, Value::Int(NOW_S as i64 + 1))]));
+    let signed =
+        [Value::Text("MAC0"), Value::Bytes(&protected), Value::Bytes(&[]), Value::Bytes(&payload)];
+    let message = bytes(&Value::Array(signed.to_vec()));
+    let mac = hmac_sign(&secret, method, &message).unwrap();
+    let parts = Value::Array(vec![
+        Value::Bytes(&protected),
+        map(vec![(4, key_id)]),
+        Value::Bytes(&payload),
+        Value::Bytes(&mac),
+    ]);
+    let tagged = tags.iter().rev().fold(parts, |inner, tag| Value::Tag(*tag, Box::new(inner)));
+    to_base64url(&bytes(&tagged))
+}
+
+#[test]
+fn tags_may_be_left_out_and_may_not_be_wrong() {
+    let keys = || vec![key("k1", Algorithm::HmacSha256, "utf8:a secret of sixteen")];
+    let of = |token: String| {
+        Call::get(&format!("https://h/a?cat={token}"))
+            .verify(&keyset(FORMAT, &[], keys()), NOW_S)
+            .map(|_| ())
+    };
+    for tags in [&[61, 17][..], &[17], &[61], &[]] {
+        for algorithm in [5, 6, 7] {
+            assert_eq!(of(mac0(algorithm, Value::Bytes(b"k1"), tags)), Ok(()), "{tags:?}");
+        }
+        assert_eq!(of(mac0(5, Value::Text("k1"), tags)), Ok(()));
+        assert_eq!(of(mac0(5, Value::Text("k2"), tags)), Err(Reason::KeyUnknown));
+    }
+    assert_eq!(of(mac0(5, Value::Bytes(b"k1"), &[61, 18])), Err(Reason::KeyUnknown));
 }

@@ -2,6 +2,7 @@ use serde_json::json;
 
 use super::*;
 use crate::Algorithm;
+use crate::encode::to_base64url;
 use crate::testing::{Call, key, keyset, secret};
 
 const NOW_S: u64 = 1_474_243_400;
@@ -138,4 +139,23 @@ fn cookie_paths_have_their_depth() {
     assert_eq!(cookie_path("/a/b/c.ts", 2), "/a/b");
     assert_eq!(cookie_path("/a/b/c.ts", 9), "/a/b/c.ts");
     assert_eq!(cookie_path("/a/b/c.ts", -1), "/a/b/c.ts");
+}
+
+#[test]
+fn a_hash_may_be_cut_and_spelled_for_urls() {
+    let uri = "http://h/a?b=1";
+    let hash = digest::digest(&digest::SHA256, uri.as_bytes());
+    let of = |name: &str, value: &[u8]| {
+        let value = to_base64url(value);
+        let claims = json!({"cdniuc": format!("hash:{name};{value}")});
+        outcome(&Call::get(&format!("{uri}&URISigningPackage={}", token(claims))), &[]).map(|_| ())
+    };
+    let whole = hash.as_ref();
+    assert_eq!(of("sha-256", whole), Ok(()));
+    assert_eq!(of("sha-256-128", &whole[..16]), Ok(()));
+    assert_eq!(of("sha-256-120", &whole[..15]), Ok(()));
+    assert_eq!(of("sha-256-96", &whole[..12]), Ok(()));
+    assert_eq!(of("sha-256-128", whole), Err(Reason::ScopeMismatch));
+    assert_eq!(of("sha-256-32", &whole[..4]), Err(Reason::ClaimUnsupported));
+    assert_eq!(of("sha-256", b""), Err(Reason::ScopeMismatch));
 }
