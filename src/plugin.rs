@@ -8,6 +8,7 @@ use std::{
     io::BufReader,
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
 };
 
 use anyhow::{Context, Result, bail};
@@ -15,6 +16,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ring::{rand::SystemRandom, signature::Ed25519KeyPair, signature::KeyPair};
 use serde_json::json;
 use tidegate_control_client::api::PluginNew;
+use tidegate_list::List;
+use tidegate_spec::ListSource;
 use tidegate_wasm::workbench::{self, Conformance, Report, Version};
 
 use crate::{
@@ -156,6 +159,7 @@ pub(crate) fn replay(args: Args) -> Result<ExitCode> {
     let report = workbench::replay(
         Version { module: &old, configuration: &old_config },
         Version { module: &new, configuration: &new_config },
+        &lists(&args)?,
         BufReader::new(file),
     )?;
     let shown = args.read::<usize>("show")?.unwrap_or(20);
@@ -180,6 +184,28 @@ pub(crate) fn replay(args: Args) -> Result<ExitCode> {
     say(&out);
     let sound = report.different == 0 && report.failures[1] <= report.failures[0];
     Ok(if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The lists of the specification that `--spec` names, with those in files beside it.
+fn lists(args: &Args) -> Result<Vec<(Arc<str>, Arc<List>)>> {
+    let Some(path) = args.get("spec").map(Path::new) else { return Ok(Vec::new()) };
+    let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    let lists = tidegate_spec::read(&text).map(|spec| spec.lists);
+    let spec = tidegate_spec::Spec { lists: refused(path, lists)?, ..Default::default() };
+    let mut material = tidegate_snapshot::Material::default();
+    for list in &spec.lists {
+        if let Some(ListSource::File(file)) = &list.source {
+            let path = path.with_file_name(file);
+            let content = fs::read(&path).with_context(|| path.display().to_string())?;
+            material.insert_list(file, content);
+        }
+    }
+    let compiled = tidegate_snapshot::compile_with(&spec, 0, &material);
+    refused(path, compiled.map(|snapshot| snapshot.lists))
+}
+
+fn refused<T>(path: &Path, read: Result<T, Vec<tidegate_spec::Problem>>) -> Result<T> {
+    read.map_err(|problems| anyhow::anyhow!("{}\n{}", path.display(), problem_lines(&problems)))
 }
 
 /// `tidegate plugin conformance`

@@ -250,6 +250,7 @@ pub(crate) const VERBS: &[Verb] = &[
             opt("new", "MODULE", "", "the version that is to run"),
             opt("old-config", "TEXT", "", "configuration of the old one; @file reads it"),
             opt("new-config", "TEXT", "", "configuration of the new one; the old one's by default"),
+            opt("spec", "FILE", "", "the specification whose lists both of them ask"),
             opt("show", "N", "20", "differences to print"),
         ]],
         run: plugin::replay,

@@ -10,7 +10,15 @@ use std::{
 /// Layers from the bottom up. A crate imports only from layers below its own.
 const LAYERS: &[&[&str]] = &[
     &["proxy/http", "proxy/spec", "proxy/telemetry", "control-plane/sql"],
-    &["proxy/http2", "proxy/route", "proxy/sign", "proxy/limit", "proxy/cache", "proxy/media"],
+    &[
+        "proxy/http2",
+        "proxy/route",
+        "proxy/sign",
+        "proxy/limit",
+        "proxy/cache",
+        "proxy/media",
+        "proxy/list",
+    ],
     &["proxy/snapshot", "control-plane/api", "origin/kit"],
     &[
         "proxy/store",
@@ -39,6 +47,7 @@ const PURE: &[&str] = &[
     "proxy/limit",
     "proxy/cache",
     "proxy/media",
+    "proxy/list",
 ];
 const IMPURE_DEPENDENCIES: &[&str] = &["tokio", "hyper", "pingora-core", "rusqlite", "axum"];
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use tidegate_control_api::Problem;
-use tidegate_spec::{Document, PluginModule, Spec};
+use tidegate_spec::{Document, ListSource, PluginModule, Spec};
 
 use crate::client::read_file;
 use crate::{Client, ClientError, Result};
@@ -46,6 +46,18 @@ async fn upload(client: &Client, spec: &mut Spec, folder: &Path) -> Result<Vec<P
             Err(error) => {
                 problems
                     .push(Problem::new(format!("plugins[{index}].module.file"), error.to_string()));
+            }
+        }
+    }
+    for (index, list) in spec.lists.iter_mut().enumerate() {
+        let Some(ListSource::File(file)) = &list.source else { continue };
+        match read_file(&folder.join(file)) {
+            Ok(bytes) => {
+                list.source = Some(ListSource::Sha256(client.blob_put(bytes).await?.sha256));
+            }
+            Err(error) => {
+                let path = format!("lists[{index}].source.file");
+                problems.push(Problem::new(path, error.to_string()));
             }
         }
     }

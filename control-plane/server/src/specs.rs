@@ -11,7 +11,8 @@ use tidegate_control_api::{
     Validation,
 };
 use tidegate_control_store::{AuditNew, RevisionNew, RolloutStep, StoredRevision};
-use tidegate_spec::{Document, PluginModule, Spec};
+use tidegate_snapshot::Material;
+use tidegate_spec::{Document, ListSource, PluginModule, Spec};
 
 use crate::access::Caller;
 use crate::app::App;
@@ -191,7 +192,24 @@ async fn checked(app: &App, text: &str) -> Result<Spec, Refusal> {
 
 /// What the edges' compiler says, and what only this server knows: which modules are here.
 fn compiled(app: &App, filled: &Spec, revision: u64) -> Vec<Problem> {
-    let mut problems = tidegate_snapshot::compile(filled, revision).err().unwrap_or_default();
+    let material = lists(app, filled);
+    let compiled = tidegate_snapshot::compile_with(filled, revision, &material);
+    let mut problems = compiled.err().unwrap_or_default();
+    for (index, list) in filled.lists.iter().enumerate() {
+        let missing = match &list.source {
+            Some(ListSource::File(_)) => {
+                let hint = "apply the spec with `tidegate config apply`, which uploads the list";
+                ("file", "a file is known only to the machine that it is on", hint.to_owned())
+            }
+            Some(ListSource::Sha256(hash)) if app.store.blob_path(hash).is_none() => {
+                let hint = format!("upload it: PUT /v1/blobs/{hash}");
+                ("sha256", "no list with this hash was uploaded", hint)
+            }
+            Some(ListSource::Sha256(_)) | None => continue,
+        };
+        let path = format!("lists[{index}].source.{}", missing.0);
+        problems.push(Problem::new(path, missing.1).hint(missing.2));
+    }
     for (index, plugin) in filled.plugins.iter().enumerate() {
         let path = |key: &str| format!("plugins[{index}].module.{key}");
         match &plugin.module {
@@ -210,6 +228,19 @@ fn compiled(app: &App, filled: &Spec, revision: u64) -> Vec<Problem> {
         }
     }
     problems
+}
+
+/// The lists that were uploaded: a line that an edge could not read is told here.
+fn lists(app: &App, spec: &Spec) -> Material {
+    let mut material = Material::default();
+    for list in &spec.lists {
+        let Some(ListSource::Sha256(hash)) = &list.source else { continue };
+        let path = app.store.blob_path(hash).map(|(path, _)| path);
+        if let Some(content) = path.and_then(|path| std::fs::read(path).ok()) {
+            material.insert_list(hash, content);
+        }
+    }
+    material
 }
 
 async fn noted(app: &App, caller: &Caller, refusal: Refusal) -> Refusal {

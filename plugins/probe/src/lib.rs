@@ -13,6 +13,12 @@
 //! | `rreplace` | replaces the whole response body by `replaced` |
 //! | `rrefuse` | answers 502 when the response body holds the word `secret` |
 //! | `trailers` | adds `x-seen` to the response's trailers |
+//! | `qtrailers` | adds `x-seen` to the request's trailers |
+//! | `listed` | answers 403 when the list `blocked` holds the client's address |
+//! | `label` | labels the request: `label.probe` is its path |
+//! | `labelled` | tells that label to the origin in `x-label` |
+//! | `facts` | tells country, system and fingerprint of the client in `x-facts`, on request and response |
+//! | `grpc` | asks `probe.Echo/Say` of the upstream `grpc`, and tells the answer to the origin in `x-grpc` |
 //! | `log` | counts the responses by class in the metrics `probe_2xx` and so on |
 
 #![cfg(target_arch = "wasm32")]
@@ -74,13 +80,75 @@ impl Stream {
     fn has(&self, word: &str) -> bool {
         self.words.iter().any(|known| known == word)
     }
+
+    fn text(&self, path: Vec<&str>) -> String {
+        let value = self.get_property(path).unwrap_or_default();
+        String::from_utf8_lossy(&value).into_owned()
+    }
+
+    fn is_listed(&self) -> bool {
+        let client = self.text(vec!["source", "address"]);
+        let client = client.rsplit_once(':').map_or("", |(address, _)| address);
+        let client = client.trim_matches(['[', ']']);
+        let list = "blocked";
+        let mut arguments = (list.len() as u32).to_le_bytes().to_vec();
+        arguments.extend([list, client].concat().into_bytes());
+        let answer = hostcalls::call_foreign_function("tidegate_listed", Some(&arguments));
+        answer.ok().flatten().is_some_and(|answer| answer.first() == Some(&1))
+    }
+
+    fn facts(&self) -> String {
+        let country = self.text(vec!["source", "country"]);
+        let system = self.get_property(vec!["source", "asn"]).unwrap_or_default();
+        let system = String::from_utf8_lossy(&system).into_owned();
+        let fingerprint = self.text(vec!["http2", "fingerprint"]);
+        format!("{country};{system};{fingerprint}")
+    }
+
+    fn ask(&mut self) -> Action {
+        let timeout = std::time::Duration::from_secs(5);
+        let asked = self.dispatch_grpc_call(
+            "grpc",
+            "probe.Echo",
+            "Say",
+            vec![("x-metadata", b"from the probe")],
+            Some(b"hello"),
+            timeout,
+        );
+        if asked.is_ok() { Action::Pause } else { Action::Continue }
+    }
 }
 
-impl Context for Stream {}
+impl Context for Stream {
+    fn on_grpc_call_response(&mut self, _token: u32, status: u32, size: usize) {
+        let message = self.get_grpc_call_response_body(0, size).unwrap_or_default();
+        let text = format!("{status} {}", String::from_utf8_lossy(&message));
+        self.set_http_request_header("x-grpc", Some(text.trim_end()));
+        self.resume_http_request();
+    }
+}
 
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
         self.path = self.get_http_request_header_bytes(":path");
+        if self.has("listed") && self.is_listed() {
+            self.send_http_response(403, vec![("x-by", "probe")], Some(b"listed\n"));
+            return Action::Pause;
+        }
+        if self.has("label") {
+            self.set_property(vec!["label", "probe"], self.path.as_deref());
+        }
+        if self.has("labelled") {
+            let label = self.get_property(vec!["label", "probe"]);
+            self.set_http_request_header_bytes("x-label", label.as_deref());
+        }
+        if self.has("facts") {
+            let facts = self.facts();
+            self.set_http_request_header("x-facts", Some(&facts));
+        }
+        if self.has("grpc") {
+            return self.ask();
+        }
         let holds = self.has("hold") && !end_of_stream || self.has("stuck");
         if holds { Action::Pause } else { Action::Continue }
     }
@@ -109,7 +177,18 @@ impl HttpContext for Stream {
         Action::Continue
     }
 
+    fn on_http_request_trailers(&mut self, _count: usize) -> Action {
+        if self.has("qtrailers") {
+            self.add_http_request_trailer("x-seen", "trailers");
+        }
+        Action::Continue
+    }
+
     fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+        if self.has("facts") {
+            let facts = self.facts();
+            self.set_http_response_header("x-facts", Some(&facts));
+        }
         if self.has("head") {
             self.set_http_response_header_bytes("x-seen", self.path.as_deref());
         }

@@ -133,6 +133,9 @@ pub(crate) fn stop<'r>(admitted: Admitted<'r>, mut answer: Answer<'r>) -> Stop<'
     let Admitted { permitted, plugins } = admitted;
     let mut received = permitted.verified.routed.received;
     if let Some(mut plugins) = plugins {
+        if received.cx.node.access_log.is_on() {
+            plugins.tell_labels(received.labels.get_or_insert_default().clone());
+        }
         let around = received.around(Some(found));
         if received.cx.running.chain(found.route).wants(RESPONSE) {
             let mut local = Local::of(answer);

@@ -115,6 +115,17 @@ fn status(edge: &Edge) -> Value {
             })
         })
         .collect();
+    let lists: Vec<_> = running
+        .snapshot
+        .lists
+        .iter()
+        .map(|(name, list)| {
+            let kind = list.kind().as_str();
+            json!({
+                "name": &**name, "kind": kind, "entries": list.entries(), "bytes": list.bytes(),
+            })
+        })
+        .collect();
     json!({
         "node": node.name,
         "version": env!("CARGO_PKG_VERSION"),
@@ -130,6 +141,7 @@ fn status(edge: &Edge) -> Value {
         },
         "link_tables": tables,
         "plugins": plugins,
+        "lists": lists,
     })
 }
 

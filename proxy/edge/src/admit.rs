@@ -21,6 +21,9 @@ pub(crate) fn ask(mut permitted: Permitted<'_>) -> Result<Admitted<'_>, Stop<'_>
     }
     let mut plugins = chain.begin();
     let received = &mut permitted.verified.routed.received;
+    if let Some(labels) = &received.labels {
+        plugins.tell_labels(labels.clone());
+    }
     let around = received.around(Some(found));
     let mut view = View::of_request(received.head, &mut received.edits, around);
     let end_of_stream = received.head.body() == Framing::Empty;

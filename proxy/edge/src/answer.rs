@@ -177,7 +177,9 @@ pub(crate) fn hit(turn: &mut Turn<'_>, mut hit: Hit<'_>) -> Progress {
     let status = composed.map_or(hit.object.meta().status, |composed| composed.head.status);
     let received = hit.admitted.received();
     let bytes_received = received.head.bytes_len() as u64 + turn.body_bytes;
-    let done = Done { status, phase, bytes_sent, bytes_received, ..Done::default() };
+    let labels = hit.label_text();
+    let labels = &labels;
+    let done = Done { status, phase, bytes_sent, bytes_received, labels, ..Done::default() };
     record::in_turn(turn.batch, received, Some(found), done);
     hit.finish();
     Progress::Answered

@@ -10,7 +10,7 @@ use tidegate_http2::Encoder;
 use tidegate_store::Object;
 use tidegate_telemetry::Phase;
 use tidegate_upstream::ResponseFraming;
-use tidegate_wasm::{Phases, Verdict};
+use tidegate_wasm::{Phases, RequestContext, Verdict};
 
 use crate::{
     admit, compress,
@@ -165,6 +165,13 @@ impl<'r> Hit<'r> {
             charged.see_head(received.cx.running, status, &mut composed.head.fields);
         }
         self.ask_plugins(composed)
+    }
+
+    /// What plugins attached to the request so far, for the log.
+    pub(crate) fn label_text(&self) -> String {
+        let plugins = self.admitted.plugins.as_ref();
+        let wanted = plugins.filter(|_| self.admitted.received().cx.node.access_log.is_on());
+        wanted.map(RequestContext::label_text).unwrap_or_default()
     }
 
     /// The plugins' last words about the request.

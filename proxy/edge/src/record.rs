@@ -26,6 +26,8 @@ pub(crate) struct Done<'d> {
     pub(crate) upstream: &'d str,
     pub(crate) upstream_us: u64,
     pub(crate) plugin: &'d str,
+    /// What plugins attached to the request.
+    pub(crate) labels: &'d str,
 }
 
 impl Default for Done<'_> {
@@ -39,6 +41,7 @@ impl Default for Done<'_> {
             upstream: "",
             upstream_us: 0,
             plugin: "",
+            labels: "",
         }
     }
 }
@@ -52,6 +55,8 @@ pub(crate) fn in_turn(
     done: Done<'_>,
 ) {
     let node = received.cx.node;
+    let labels = received.labels.as_ref().and_then(|labels| labels.get());
+    let done = Done { labels: labels.map_or(done.labels, String::as_str), ..done };
     if let Some(charged) = &received.charged {
         charged.settle(node, received.cx.running, done.status, done.bytes_sent, received.cx.now);
     }
@@ -141,6 +146,7 @@ fn record<'a>(
             (Some(_), false) => "http/1.1",
         },
         plugin: done.plugin,
+        labels: done.labels,
         cmcd,
         user_agent: head.field(Known::UserAgent).unwrap_or(b""),
         referer: head.field(Known::Referer).unwrap_or(b""),

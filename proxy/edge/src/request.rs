@@ -16,7 +16,11 @@
 //! Whatever has to wait goes to the slow lane (`slow.rs`), which takes up the same walk where the
 //! fast lane left it ([`resume`]).
 
-use std::{borrow::Cow, net::SocketAddr, sync::Arc};
+use std::{
+    borrow::Cow,
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+};
 
 use tidegate_cache::{Key, Target};
 use tidegate_http::{Fields, Head, Scheme};
@@ -68,6 +72,8 @@ pub(crate) struct Received<'r> {
     pub(crate) edits: Option<Box<Edits>>,
     /// What it holds and owes under limits, once it was charged.
     pub(crate) charged: Option<Arc<Charged>>,
+    /// Labels that plugins attached, for the log; empty until they have had their last words.
+    pub(crate) labels: Option<Arc<OnceLock<String>>>,
 }
 
 /// Site, route and parameters are known.
@@ -127,6 +133,7 @@ pub(crate) struct Detached {
     pub(crate) identity: Identity,
     pub(crate) edits: Option<Box<Edits>>,
     pub(crate) charged: Option<Arc<Charged>>,
+    pub(crate) labels: Option<Arc<OnceLock<String>>>,
     pub(crate) found: Match,
     pub(crate) signature: Signature<'static>,
     pub(crate) plugins: Option<RequestContext>,
@@ -175,7 +182,7 @@ pub(crate) enum Wire<'t> {
 
 /// Walks a request as far as it goes without waiting, and writes the answer if that is all the way.
 pub(crate) fn begin(cx: Context<'_>, turn: &mut Turn<'_>, head: &Head<'_>) -> Progress {
-    let received = Received { cx, head, edits: None, charged: None };
+    let received = Received { cx, head, edits: None, charged: None, labels: None };
     match walk(received) {
         Ok(Found::Hit(hit))
             if hit.is_shown() || hit.lacks.is_some() || media::dresses(&hit.admitted) =>
@@ -304,6 +311,7 @@ impl<'r> Verified<'r> {
             identity: received.cx.identity(),
             edits: received.edits,
             charged: received.charged,
+            labels: received.labels,
             found,
             signature: self.signature.into_owned(),
             plugins,
@@ -392,9 +400,19 @@ impl Detached {
         route.body_bytes_max.unwrap_or(limits.body_bytes_max)
     }
 
+    /// Makes a place for the labels of plugins, where a log wants them.
+    pub(crate) fn keep_labels(&mut self) -> Arc<OnceLock<String>> {
+        let labels = self.labels.get_or_insert_default().clone();
+        if let Some(plugins) = &mut self.plugins {
+            plugins.tell_labels(labels.clone());
+        }
+        labels
+    }
+
     /// The request again, with a head parsed anew: the work it waits for comes beside it.
     pub(crate) fn attach<'r>(self, cx: Context<'r>, head: &'r Head<'r>) -> (Admitted<'r>, Work) {
-        let received = Received { cx, head, edits: self.edits, charged: self.charged };
+        let Self { edits, charged, labels, .. } = self;
+        let received = Received { cx, head, edits, charged, labels };
         let routed = Routed { received, found: self.found };
         let verified = Verified { routed, signature: self.signature };
         let permitted = Permitted { verified };

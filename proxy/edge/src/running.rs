@@ -11,7 +11,7 @@ use tidegate_route::{Match, RouteId};
 use tidegate_snapshot::{
     LinkDomainIndex, Material, Problem, Snapshot, UpstreamIndex, compile, compile_with,
 };
-use tidegate_spec::{OnFailure, PluginModule, Spec, upstream as spec};
+use tidegate_spec::{ListSource, OnFailure, PluginModule, Spec, upstream as spec};
 use tidegate_upstream::{Group, GroupConfig, config};
 use tidegate_wasm::{Chain, LimitsConfig, Plugin, PluginConfig, Signature};
 
@@ -36,7 +36,7 @@ pub(crate) struct Running {
     pub(crate) tls: Option<Arc<tidegate_tls::Prepared>>,
 }
 
-/// Where plugin modules come from: bytes by the SHA-256 in hex of their content.
+/// Where plugin modules and lists come from: bytes by the SHA-256 in hex of their content.
 pub type Modules = HashMap<String, Arc<[u8]>>;
 
 impl Running {
@@ -53,7 +53,8 @@ impl Running {
         modules: &Modules,
     ) -> Result<Self, Vec<Problem>> {
         let certificate_files = CertificateFiles::of(spec, base);
-        let material = material(spec, base)?;
+        let mut material = material(spec, base)?;
+        read_lists(spec, base, modules, &mut material)?;
         let snapshot = compile_with(spec, revision, &material)?;
         let tls = node
             .tls
@@ -151,6 +152,38 @@ fn material(spec: &Spec, base: &Path) -> Result<Material, Vec<Problem>> {
         }
     }
     if problems.is_empty() { Ok(material) } else { Err(problems) }
+}
+
+/// Reads the files of lists, or takes them from what was fetched.
+fn read_lists(
+    spec: &Spec,
+    base: &Path,
+    modules: &Modules,
+    material: &mut Material,
+) -> Result<(), Vec<Problem>> {
+    let mut problems = Vec::new();
+    for (at, list) in spec.lists.iter().enumerate() {
+        let (name, read) = match &list.source {
+            None => continue,
+            Some(ListSource::File(file)) => {
+                let path = base.join(file);
+                let read = std::fs::read(&path);
+                (file, read.map_err(|error| format!("cannot read {}: {error}", path.display())))
+            }
+            Some(ListSource::Sha256(hash)) => {
+                let bytes = modules.get(hash).map(|bytes| bytes.to_vec());
+                (
+                    hash,
+                    bytes.ok_or_else(|| format!("the list with sha256 {hash} is not on this node")),
+                )
+            }
+        };
+        match read {
+            Ok(bytes) => material.insert_list(name, bytes),
+            Err(message) => problems.push(Problem::new(format!("lists[{at}].source"), message)),
+        }
+    }
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
 fn load_plugins(

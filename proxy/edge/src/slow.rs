@@ -41,7 +41,7 @@ pub(crate) struct Slow<'s> {
 /// Takes a request to its end and gives the lane back.
 pub(crate) async fn run<L: Lane>(
     edge: &Arc<Edge>,
-    detached: Detached,
+    mut detached: Detached,
     request: StoredHead,
     lane: L,
 ) -> L {
@@ -56,6 +56,8 @@ pub(crate) async fn run<L: Lane>(
     let cx = Context::new(&edge.node, &running, detached.now, &facts, detached.identity);
     let found = detached.found;
     let charged = detached.charged.clone();
+    let logs = edge.node.access_log.is_on() && !running.chain(found.route).is_empty();
+    let labels = logs.then(|| detached.keep_labels());
     let (admitted, work) = detached.attach(cx, head);
     let lane = Compressing::new(lane, Plan::of(&admitted));
     let slow = Slow { edge, request };
@@ -72,6 +74,7 @@ pub(crate) async fn run<L: Lane>(
         upstream: &ended.upstream,
         upstream_us: ended.upstream_us,
         plugin: &ended.plugin,
+        labels: labels.as_ref().and_then(|labels| labels.get()).map_or("", String::as_str),
     };
     if let Some(charged) = charged {
         charged.settle(&edge.node, &running, done.status, done.bytes_sent, edge.node.clock.now());

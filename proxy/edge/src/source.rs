@@ -13,7 +13,7 @@ use tidegate_control_client::{
 };
 use tidegate_route::links::{Filter, Op};
 use tidegate_snapshot::Problem;
-use tidegate_spec::{PluginModule, Spec, read};
+use tidegate_spec::{ListSource, PluginModule, Spec, read};
 use tidegate_store::{Purge, PurgeKind};
 use tidegate_telemetry::{Counter, Gauge, Phase};
 
@@ -59,6 +59,7 @@ impl Edge {
                 if let Some(tls) = &running.tls {
                     self.node.tls.show(tls.clone());
                 }
+                self.node.plugins.set_lists(running.snapshot.lists.iter().cloned());
                 self.node.running.store(Arc::new(running));
                 self.count_with(&self.node.running.load().snapshot.counters.clone());
                 // Again: something may have been pushed since it was prepared.
@@ -108,16 +109,21 @@ fn read_all(text: &str, base: &Path) -> Result<Spec, Vec<Problem>> {
     if problems.is_empty() { Ok(spec) } else { Err(problems) }
 }
 
-/// Follows a spec file: each change is a new revision. Looking at the file beats being told about
+/// Follows a spec file and the lists beside it: each change is a new revision. Looking at the file beats being told about
 /// it where editors, links and network file systems are involved.
 pub(crate) async fn follow_file(edge: Arc<Edge>, path: PathBuf) {
     let mut revision = 1;
-    let mut seen = stamp(&path);
+    let mut seen = stamps(&edge, &path);
     loop {
         tokio::time::sleep(Duration::from_millis(FILE_POLL_MS)).await;
-        let now = stamp(&path);
-        if now.is_some() && now != seen {
-            seen = now;
+        let now = stamps(&edge, &path);
+        // A file that is looked at for the first time was read a moment ago.
+        let before = |path: &PathBuf| seen.get(path);
+        let changed = now
+            .iter()
+            .any(|(path, now)| now.is_some() && before(path).is_some_and(|before| before != now));
+        seen = now;
+        if changed {
             revision += 1;
             // Problems are in the log; what ran before goes on.
             let _ = load_file(&edge, &path, revision).await;
@@ -125,7 +131,18 @@ pub(crate) async fn follow_file(edge: Arc<Edge>, path: PathBuf) {
     }
 }
 
-fn stamp(path: &Path) -> Option<(SystemTime, u64)> {
+type Stamp = Option<(SystemTime, u64)>;
+
+/// Of the spec, and of the lists that the one in force has in files.
+fn stamps(edge: &Edge, path: &Path) -> BTreeMap<PathBuf, Stamp> {
+    let base = path.parent().unwrap_or(Path::new("."));
+    let running = edge.node.running.load();
+    let lists = running.snapshot.list_files.iter().map(|file| base.join(&**file));
+    let files = lists.chain([path.to_owned()]);
+    files.map(|path| (path.clone(), stamp(&path))).collect()
+}
+
+fn stamp(path: &Path) -> Stamp {
     let metadata = std::fs::metadata(path).ok()?;
     Some((metadata.modified().ok()?, metadata.len()))
 }
@@ -245,18 +262,29 @@ impl ControlPlane {
     async fn fetch_modules(&self, spec: &Spec) -> Result<Modules, Vec<Problem>> {
         let mut modules = Modules::new();
         let mut problems = Vec::new();
-        for (at, plugin) in spec.plugins.iter().enumerate() {
-            let PluginModule::Sha256(hash) = &plugin.module else { continue };
+        for (path, hash) in blobs(spec) {
             match self.blobs.bytes(hash).await {
                 Ok(bytes) => drop(modules.insert(hash.clone(), Arc::from(&bytes[..]))),
-                Err(error) => problems.push(Problem::new(
-                    format!("plugins[{at}].module"),
-                    format!("the module could not be fetched: {error}"),
-                )),
+                Err(error) => {
+                    problems.push(Problem::new(path, format!("it could not be fetched: {error}")));
+                }
             }
         }
         if problems.is_empty() { Ok(modules) } else { Err(problems) }
     }
+}
+
+/// What a spec names by its hash, with the places of it.
+fn blobs(spec: &Spec) -> impl Iterator<Item = (String, &String)> {
+    let modules = spec.plugins.iter().enumerate().filter_map(|(at, plugin)| match &plugin.module {
+        PluginModule::Sha256(hash) => Some((format!("plugins[{at}].module"), hash)),
+        PluginModule::File(_) | PluginModule::Registry(_) => None,
+    });
+    let lists = spec.lists.iter().enumerate().filter_map(|(at, list)| match &list.source {
+        Some(ListSource::Sha256(hash)) => Some((format!("lists[{at}].source"), hash)),
+        Some(ListSource::File(_)) | None => None,
+    });
+    modules.chain(lists)
 }
 
 impl Edge {

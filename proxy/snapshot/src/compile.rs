@@ -6,6 +6,7 @@ mod headers;
 mod keysets;
 mod limits;
 mod links;
+mod lists;
 mod media;
 mod names;
 mod plugins;
@@ -73,6 +74,7 @@ impl Compiler<'_> {
         missing_keys.extend(missing);
         let tls = self.tls(material);
         let plugins = self.plugins();
+        let lists = self.lists(material);
         let link_domains = self.link_domains();
         let redirects = self.redirects();
         let (sites, routes, router) = self.sites(&caches, material);
@@ -88,6 +90,8 @@ impl Compiler<'_> {
             certificates,
             tls,
             plugins,
+            lists,
+            list_files: self.list_files(),
             link_domains,
             redirects,
             counters: self.counters(),

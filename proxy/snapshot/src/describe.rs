@@ -33,6 +33,11 @@ impl Snapshot {
             })).collect::<Vec<_>>(),
             "missing_keys": self.missing_keys,
             "plugins": self.plugins.iter().map(|plugin| &plugin.spec.name).collect::<Vec<_>>(),
+            "lists": self.lists.iter().map(|(name, list)| json!({
+                "name": &**name,
+                "kind": list.kind().as_str(),
+                "entries": list.entries(),
+            })).collect::<Vec<_>>(),
             "link_domains": self.link_domains.iter().map(|domain| &*domain.name).collect::<Vec<_>>(),
             "redirects": self.redirects.iter().map(|table| table.len()).collect::<Vec<_>>(),
         })

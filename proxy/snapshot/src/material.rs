@@ -9,6 +9,7 @@ use std::fmt;
 pub struct Material {
     keys: HashMap<(String, String), Vec<u8>>,
     files: HashMap<String, Vec<u8>>,
+    lists: HashMap<String, Vec<u8>>,
 }
 
 impl Material {
@@ -22,6 +23,15 @@ impl Material {
         self.files.insert(file.to_owned(), content);
     }
 
+    /// Adds the content of a list, by the file or the hash that the spec has for it.
+    pub fn insert_list(&mut self, source: &str, content: Vec<u8>) {
+        self.lists.insert(source.to_owned(), content);
+    }
+
+    pub(crate) fn list(&self, source: &str) -> Option<&[u8]> {
+        self.lists.get(source).map(Vec::as_slice)
+    }
+
     pub(crate) fn file(&self, file: &str) -> Option<&[u8]> {
         self.files.get(file).map(Vec::as_slice)
     }
@@ -33,6 +43,7 @@ impl Material {
 
 impl fmt::Debug for Material {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.keys.keys()).entries(self.files.keys()).finish()
+        let names = self.files.keys().chain(self.lists.keys());
+        f.debug_set().entries(self.keys.keys()).entries(names).finish()
     }
 }

@@ -9,6 +9,7 @@ use serde_json::Value as Json;
 use tidegate_cache::Policy;
 use tidegate_http::FieldList;
 use tidegate_limit::Rule;
+use tidegate_list::List;
 use tidegate_route::{MethodSet, PathPattern, RouteId, Router, SiteId, Template, redirect};
 use tidegate_sign::Keyset;
 
@@ -75,6 +76,10 @@ pub struct Snapshot {
     pub tls: TlsPolicy,
     /// The plugins.
     pub plugins: Vec<Plugin>,
+    /// Lists that plugins ask, by name.
+    pub lists: Vec<(Arc<str>, Arc<List>)>,
+    /// The files that some of them are in, as written.
+    pub list_files: Vec<Box<str>>,
     /// The domains of short links.
     pub link_domains: Vec<LinkDomain>,
     /// The redirect tables.

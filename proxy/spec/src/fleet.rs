@@ -10,6 +10,7 @@ use crate::canonical;
 use crate::keys::Keyset;
 use crate::limit::{Counters, Limit};
 use crate::link::{LinkDomain, RedirectTable};
+use crate::list::List;
 use crate::plugin::Plugin;
 use crate::problem::Problem;
 use crate::reader::Reader;
@@ -41,6 +42,8 @@ resource! {
         pub tls: TlsSettings,
         /// WebAssembly plugins (proxy-wasm); sites and routes name them.
         pub plugins: Vec<Plugin>,
+        /// Lists that plugins ask by name.
+        pub lists: Vec<List>,
         /// Domains of short links; routes name them.
         pub link_domains: Vec<LinkDomain>,
         /// Tables of redirects; sites name them.

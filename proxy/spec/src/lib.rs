@@ -28,6 +28,7 @@ pub mod fuzz;
 pub mod keys;
 pub mod limit;
 pub mod link;
+pub mod list;
 pub mod media;
 pub mod node_file;
 pub mod plugin;
@@ -57,6 +58,7 @@ pub use limit::{
     LimitMode, LimitTier, LimitTiers,
 };
 pub use link::{LinkDomain, RedirectRule, RedirectTable};
+pub use list::{List, ListKind, ListSource};
 pub use media::{CountryPolicy, ManifestTokens, MediaPolicy, RefererPolicy};
 pub use node_file::{
     ForwardedBy, Http2Limits, Listener, Network, NetworkInvalid, NodeConfig, NodeLimits, Protocol,

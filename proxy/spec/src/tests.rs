@@ -35,7 +35,7 @@ line 4: sites[0].routs: unknown key (did you mean \"routes\"?)
 line 6: upstreams[0].name: is missing
 line 6: upstreams[0].servers[0].wieght: unknown key (did you mean \"weight\"?)
 line 7: upstreams[0].connect_timeout: expected a duration such as 2s or 100ms, found the number 5 (say the unit: 5s or 5ms)
-line 8: extra: unknown key (known keys: sites, upstreams, cache_policies, limits, counters, keysets, certificates, tls, plugins, link_domains, redirects, services)
+line 8: extra: unknown key (known keys: sites, upstreams, cache_policies, limits, counters, keysets, certificates, tls, plugins, lists, link_domains, redirects, services)
 ";
     assert_eq!(problems(text), expected);
 }

@@ -54,6 +54,8 @@ pub struct AccessRecord<'r> {
     pub alpn: &'r str,
     /// Name of the plugin that answered, if one did.
     pub plugin: &'r str,
+    /// What plugins attached to the request, as `name=value,name=value`.
+    pub labels: &'r str,
     /// What a player said about itself (CMCD).
     pub cmcd: &'r str,
     /// User-Agent as received.
@@ -110,6 +112,7 @@ impl Default for AccessRecord<'_> {
             tls: "",
             alpn: "",
             plugin: "",
+            labels: "",
             cmcd: "",
             user_agent: b"",
             referer: b"",

@@ -9,7 +9,7 @@
 //! failure policy when `pause_ms_max` is over.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
@@ -22,6 +22,9 @@ use crate::{
     mailbox::Event,
     stream::{Desk, Link, Step},
 };
+
+/// What the SDK puts in front of the names of labels.
+const LABEL_PREFIX: &str = "label.";
 
 /// Plugins in the order in which they see a request; responses go the other way.
 #[derive(Clone, Debug, Default)]
@@ -72,6 +75,7 @@ impl Chain {
             request: Progress::default(),
             response: Progress::default(),
             paused: None,
+            label_text: None,
         }
     }
 }
@@ -117,6 +121,7 @@ pub struct RequestContext {
     request: Progress,
     response: Progress,
     paused: Option<Pause>,
+    label_text: Option<Arc<OnceLock<String>>>,
 }
 
 impl RequestContext {
@@ -200,6 +205,23 @@ impl RequestContext {
         self.desk.labels.iter().map(|(name, value)| (name.as_str(), value.as_slice()))
     }
 
+    /// The labels as one text for logs, `name=value,name=value`; without the `label.` in front of names.
+    #[must_use]
+    pub fn label_text(&self) -> String {
+        let mut text = String::new();
+        for (name, value) in self.labels() {
+            let between = if text.is_empty() { "" } else { "," };
+            let name = name.strip_prefix(LABEL_PREFIX).unwrap_or(name);
+            text = text + between + name + "=" + &String::from_utf8_lossy(value);
+        }
+        text
+    }
+
+    /// Where the labels go once the request is over, however it ends.
+    pub fn tell_labels(&mut self, to: Arc<OnceLock<String>>) {
+        self.label_text = Some(to);
+    }
+
     /// The request is over: log, done and delete callbacks. The exchange shows the final response.
     pub fn finish(mut self, exchange: &mut dyn Exchange) {
         self.close(Some(exchange));
@@ -216,6 +238,9 @@ impl RequestContext {
                     exchange.as_mut().map(|exchange| &mut **exchange as &mut dyn Exchange);
                 link.close(plugin, at, exchange, &mut self.desk);
             }
+        }
+        if let Some(to) = self.label_text.take() {
+            let _ = to.set(self.label_text());
         }
     }
 

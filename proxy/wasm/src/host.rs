@@ -12,6 +12,7 @@ use std::{
 
 use hashbrown::HashMap;
 use sha2::{Digest, Sha256};
+use tidegate_list::List;
 use tokio::runtime::Handle;
 use wasmtime::{EngineWeak, InstancePre, Module};
 
@@ -20,7 +21,7 @@ use crate::{
     common::{Common, User},
     compiler::Compiler,
     keeper::{self, Keeper},
-    lists::{List, Lists},
+    lists::Lists,
     metric::gauge,
     plugin::Shared,
     record::LogRate,
@@ -109,9 +110,9 @@ impl Host {
         Ok(plugin)
     }
 
-    /// Replaces a list that plugins ask for by `tidegate_listed`: texts, addresses, networks.
-    pub fn set_list<'a>(&self, name: &str, entries: impl IntoIterator<Item = &'a str>) {
-        self.common.lists.set(name, List::new(entries));
+    /// Replaces all lists that plugins ask by `tidegate_listed`.
+    pub fn set_lists<N: AsRef<str>>(&self, lists: impl IntoIterator<Item = (N, Arc<List>)>) {
+        self.common.lists.set(lists);
     }
 
     /// Every series about plugins and of plugins.
@@ -126,6 +127,11 @@ impl Host {
         drop(records);
         for plugin in self.common.plugins() {
             samples.extend(of_plugin(&plugin));
+        }
+        for (name, entries, bytes) in self.common.lists.sizes() {
+            let labels = vec![("list", name)];
+            samples.push(gauge("list_entries", labels.clone(), entries as u64));
+            samples.push(gauge("list_bytes", labels, bytes as u64));
         }
         samples.sort_by(|a, b| (&a.name, &a.labels).cmp(&(&b.name, &b.labels)));
         samples

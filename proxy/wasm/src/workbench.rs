@@ -18,7 +18,7 @@ mod template;
 
 pub use conform::{Conformance, Situation, conform};
 pub use inspect::{Inspection, inspect};
-pub use replay::{Difference, Replay, Version, replay};
+pub use replay::{Difference, NamedLists, Replay, Version, replay};
 pub use run::{CaseReport, Report, run_cases};
 pub use suite::{Question, abi_module, abi_questions, abi_suite};
 pub use template::template;

@@ -48,7 +48,7 @@ pub(crate) async fn get(
     let facts = ConnectionFacts::plain(own, own, false);
     let identity = Identity { scheme, ..Identity::of(&edge.node.trust, &facts, &head) };
     let cx = Context::new(&edge.node, &running, edge.node.clock.now(), &facts, identity);
-    let received = Received { cx, head: &head, edits: None, charged: None };
+    let received = Received { cx, head: &head, edits: None, charged: None, labels: None };
     let routed = route::find(received).ok()?;
     let verified = super::enter(Verified::not_required(routed)).ok()?;
     let admitted = Admitted { permitted: Permitted { verified }, plugins: None };

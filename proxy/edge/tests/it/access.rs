@@ -62,3 +62,49 @@ fn a_record_says_who_asked_what_and_how_much_it_was() {
     assert_eq!(second["request_id"].as_str().map(str::len), Some(32));
     assert_eq!((&third["status"], &third["reason"]), (&400.into(), &"host_invalid".into()));
 }
+
+#[test]
+fn a_record_has_the_labels_that_plugins_attached() {
+    const SPEC: &str = "
+plugins: [{ name: label, module: { file: tests/testdata/probe.wasm }, config: label }]
+sites:
+  - name: all
+    hosts: ['*']
+    routes:
+      - { match: /cached/*, plugins: [label], action: { proxy: origin } }
+      - { match: /here/*, plugins: [label], action: { respond: { body: here } } }
+      - { match: /*, action: { respond: { body: plain } } }
+upstreams: [{ name: origin, servers: ['ORIGIN'] }]
+";
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let records = runtime.block_on(async {
+        let origin = Origin::start().await;
+        origin.always(
+            "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 5\r\n\r\nhello",
+        );
+        let spec = SPEC.replace("ORIGIN", &origin.url());
+        let node = Node::with_file(&spec, NODE, Clock::system(), 1).await.unwrap();
+        let mut client = Client::connect(node.addr()).await;
+        for path in ["/cached/a", "/cached/a", "/here/a", "/plain"] {
+            client.send(format!("GET {path} HTTP/1.1\r\nHost: a.example\r\n\r\n")).await;
+            assert_eq!(client.response().await.unwrap().status(), 200);
+        }
+        node.access_log().await
+    });
+    let records: Vec<Value> =
+        records.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let told: Vec<(&str, Option<&str>)> = records
+        .iter()
+        .map(|record| (record["phase"].as_str().unwrap(), record["labels"].as_str()))
+        .collect();
+    // From upstream, out of the cache, made here, and a route without plugins.
+    assert_eq!(
+        told,
+        [
+            ("miss", Some("probe=/cached/a")),
+            ("hit", Some("probe=/cached/a")),
+            ("respond", Some("probe=/here/a")),
+            ("respond", None),
+        ]
+    );
+}

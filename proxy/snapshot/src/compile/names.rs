@@ -19,6 +19,7 @@ pub(crate) enum Kind {
     Keyset,
     Certificate,
     Plugin,
+    List,
     LinkDomain,
     Redirects,
 }
@@ -30,7 +31,7 @@ pub(crate) struct Names<'s> {
 }
 
 impl Kind {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Site,
         Self::Upstream,
         Self::CachePolicy,
@@ -38,6 +39,7 @@ impl Kind {
         Self::Keyset,
         Self::Certificate,
         Self::Plugin,
+        Self::List,
         Self::LinkDomain,
         Self::Redirects,
     ];
@@ -52,6 +54,7 @@ impl Kind {
             Self::Keyset => ("keysets", "keyset"),
             Self::Certificate => ("certificates", "certificate"),
             Self::Plugin => ("plugins", "plugin"),
+            Self::List => ("lists", "list"),
             Self::LinkDomain => ("link_domains", "link domain"),
             Self::Redirects => ("redirects", "redirect table"),
         }
@@ -69,6 +72,7 @@ impl Kind {
             Self::Keyset => all(&spec.keysets, |keyset| &keyset.name),
             Self::Certificate => all(&spec.certificates, |certificate| &certificate.name),
             Self::Plugin => all(&spec.plugins, |plugin| &plugin.name),
+            Self::List => all(&spec.lists, |list| &list.name),
             Self::LinkDomain => all(&spec.link_domains, |domain| &domain.name),
             Self::Redirects => all(&spec.redirects, |table| &table.name),
         }

@@ -74,6 +74,6 @@ fn bytes_of(config: &Json) -> Bytes {
     }
 }
 
-fn is_sha256(hash: &str) -> bool {
+pub(super) fn is_sha256(hash: &str) -> bool {
     hash.len() == 64 && hash.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }

@@ -50,6 +50,7 @@ pub(super) fn line(record: &AccessRecord<'_>, sample_one_in: u32, out: &mut Vec<
     text!(out, "tls", record.tls.as_bytes());
     text!(out, "alpn", record.alpn.as_bytes());
     text!(out, "plugin", record.plugin.as_bytes());
+    text!(out, "labels", record.labels.as_bytes());
     text!(out, "cmcd", record.cmcd.as_bytes());
     text!(out, "user_agent", record.user_agent);
     text!(out, "referer", record.referer.split(|&b| b == b'?').next().unwrap_or_default());

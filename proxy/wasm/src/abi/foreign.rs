@@ -14,7 +14,7 @@
 //! All numbers are little endian.
 
 use crate::{
-    Phases,
+    LogLevel, Phases,
     memory::{Cx, copy, give, put_u32, split},
     state::State,
     status::{Status, Told},
@@ -109,9 +109,15 @@ fn take(state: &State, arguments: &[u8]) -> Result<u64, Status> {
     Ok(u64::from(state.plugin.space.take(key, rate, burst, cost, now_ms)))
 }
 
-fn listed(state: &State, arguments: &[u8]) -> Result<u64, Status> {
+fn listed(state: &mut State, arguments: &[u8]) -> Result<u64, Status> {
     let (list, value) = sized(arguments)?;
-    Ok(u64::from(state.common.lists.holds(list, value)))
+    let Some(held) = state.common.lists.holds(list, value) else {
+        // A name written wrongly must not pass for an empty list unseen.
+        let text = format!("there is no list {:?}", String::from_utf8_lossy(list));
+        state.write_log(LogLevel::Warn, text.as_bytes());
+        return Ok(0);
+    };
+    Ok(u64::from(held))
 }
 
 fn number64(bytes: &[u8]) -> Result<(u64, &[u8]), Status> {

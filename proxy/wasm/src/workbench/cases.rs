@@ -15,6 +15,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use tidegate_list::{Kind, List};
 
 /// A file.
 #[derive(Debug, Deserialize)]
@@ -23,14 +24,42 @@ pub(crate) struct Cases {
     /// Configuration of the plugin, JSON, for cases that have none of their own.
     #[serde(default)]
     pub(crate) config: String,
-    /// Lists that the host has loaded.
+    /// Lists that plugins ask by name.
     #[serde(default)]
-    pub(crate) lists: BTreeMap<String, Vec<String>>,
+    pub(crate) lists: BTreeMap<String, ListCase>,
     /// Property `plugin_root_id`.
     #[serde(default)]
     pub(crate) root_id: String,
     #[serde(default, rename = "case")]
     pub(crate) cases: Vec<Case>,
+}
+
+/// A list.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum ListCase {
+    /// Its entries: addresses and networks when all of them are, else texts.
+    Entries(Vec<String>),
+    /// Its kind and its entries.
+    Kind { kind: String, entries: Vec<String> },
+}
+
+impl ListCase {
+    pub(crate) fn list(&self) -> Result<List, String> {
+        let (kind, entries) = match self {
+            Self::Entries(entries) => (List::guess(texts(entries)), entries),
+            Self::Kind { kind, entries } => {
+                let kinds = [Kind::Address, Kind::Hash, Kind::Text];
+                let kind = kinds.into_iter().find(|known| known.as_str() == kind);
+                (kind.ok_or("the kind of a list is address, hash or text")?, entries)
+            }
+        };
+        List::new(kind, texts(entries)).map_err(|wrong| wrong.to_string())
+    }
+}
+
+fn texts(entries: &[String]) -> impl Iterator<Item = &str> {
+    entries.iter().map(String::as_str)
 }
 
 /// One case: a fresh plugin and some requests one after the other.

@@ -9,6 +9,7 @@ use std::{
 };
 
 use serde::Deserialize;
+use tidegate_list::List;
 
 use super::{FakeExchange, WorkbenchError};
 use crate::{
@@ -17,6 +18,9 @@ use crate::{
 
 /// Differences that a report names one by one.
 const DIFFERENCES_MAX: usize = 1_000;
+
+/// Lists by name.
+pub type NamedLists = [(Arc<str>, Arc<List>)];
 
 /// A module with its configuration.
 #[derive(Clone, Copy, Debug)]
@@ -84,7 +88,7 @@ fn ok() -> u16 {
 }
 
 /// Takes the requests of an access log (JSON lines) through both versions, each in a host of its own
-/// whose clock follows the log. Upstreams answer no call, bodies are not in a log: rules that judge
+/// whose clock follows the log; both ask the same lists. Upstreams answer no call, bodies are not in a log: rules that judge
 /// by them see none.
 ///
 /// # Errors
@@ -92,10 +96,11 @@ fn ok() -> u16 {
 pub fn replay(
     old: Version<'_>,
     new: Version<'_>,
+    lists: &NamedLists,
     log: impl BufRead,
 ) -> Result<Replay, WorkbenchError> {
     let clock = Arc::new(AtomicU64::new(0));
-    let stages = [Stage::new(old, &clock)?, Stage::new(new, &clock)?];
+    let stages = [Stage::new(old, lists, &clock)?, Stage::new(new, lists, &clock)?];
     let mut replay = Replay::default();
     for (number, line) in log.lines().enumerate() {
         let line = line?;
@@ -139,13 +144,18 @@ impl LogSink for Silence {
 }
 
 impl Stage {
-    fn new(version: Version<'_>, clock: &Arc<AtomicU64>) -> Result<Self, WorkbenchError> {
+    fn new(
+        version: Version<'_>,
+        lists: &NamedLists,
+        clock: &Arc<AtomicU64>,
+    ) -> Result<Self, WorkbenchError> {
         let host = Host::new(HostConfig {
             clock: Clock::Frozen(clock.clone()),
             random_seed: Some(1),
             log_sink: Some(Arc::new(Silence)),
             ..HostConfig::default()
         })?;
+        host.set_lists(lists.iter().cloned());
         let mut config = PluginConfig::new("plugin", version.module);
         config.configuration = version.configuration.to_vec();
         config.limits.traps_max = u32::MAX;

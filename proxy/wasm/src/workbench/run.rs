@@ -145,9 +145,14 @@ impl<'a> Bench<'a> {
 
     fn run(&self, module: &[u8], cases: &Cases, case: &Case) -> CaseReport {
         let mut report = CaseReport { name: case.name.clone(), ..CaseReport::default() };
-        for (name, entries) in &cases.lists {
-            self.host.set_list(name, entries.iter().map(String::as_str));
+        let mut lists = Vec::new();
+        for (name, list) in &cases.lists {
+            match list.list() {
+                Ok(list) => lists.push((name, Arc::new(list))),
+                Err(error) => report.problems.push(format!("list {name}: {error}")),
+            }
         }
+        self.host.set_lists(lists);
         let mut config = PluginConfig::new("plugin", module);
         config.configuration = case.config.as_ref().unwrap_or(&cases.config).clone().into_bytes();
         config.root_id.clone_from(&cases.root_id);

@@ -1,5 +1,8 @@
 //! The workbench over modules in WAT and over the rules that ship.
 
+use std::sync::Arc;
+
+use tidegate_list::{Kind, List};
 use tidegate_wasm::workbench::{
     Report, Version, WorkbenchError, abi_questions, abi_suite, bench, conform, inspect, replay,
     run_cases, template,
@@ -150,14 +153,14 @@ fn two_versions_differ_where_they_decide_differently() {
     let version = |json: &'static str| Version { module: &module, configuration: json.as_bytes() };
     let old = version(r#"{"user_agents": ["*other*"]}"#);
     let new = version(r#"{"user_agents": ["*badbot*"]}"#);
-    let report = replay(old, new, log.as_bytes()).unwrap();
+    let report = replay(old, new, &[], log.as_bytes()).unwrap();
     assert_eq!((report.requests, report.unreadable, report.different), (2, 1, 1), "{report:?}");
     assert_eq!((report.answered, report.failures), ([0, 1], [0, 0]));
     let difference = &report.differences[0];
     assert_eq!((difference.line, difference.request.as_str()), (3, "GET a/x"));
     assert_eq!(difference.old, "passes");
     assert!(difference.new.starts_with("answers 403"), "{difference:?}");
-    assert_eq!(replay(new, new, log.as_bytes()).unwrap().different, 0);
+    assert_eq!(replay(new, new, &[], log.as_bytes()).unwrap().different, 0);
 }
 
 #[test]
@@ -172,4 +175,36 @@ fn the_twins_of_a_rule_in_other_languages_do_the_same() {
         assert!(report.passed(), "{:#?}", problems(&report));
         assert!(conform(twin, b"/shop").unwrap().is_sound());
     }
+}
+
+#[test]
+fn both_versions_ask_the_lists_of_a_replay() {
+    let module = rule("ip_reputation");
+    let log = r#"{"time_us":1,"method":"GET","host":"a","path":"/","client":"192.0.2.7"}"#;
+    let list = List::new(Kind::Address, ["192.0.2.0/24"]).unwrap();
+    let lists: [(Arc<str>, Arc<List>); 1] = [("bad".into(), Arc::new(list))];
+    let version = |json: &'static str| Version { module: &module, configuration: json.as_bytes() };
+    let (old, new) = (version("{}"), version(r#"{"refuse_lists": ["bad"]}"#));
+    let report = replay(old, new, &lists, log.as_bytes()).unwrap();
+    assert_eq!((report.different, report.answered), (1, [0, 1]), "{report:?}");
+    assert_eq!(replay(old, new, &[], log.as_bytes()).unwrap().different, 0);
+}
+
+#[test]
+fn the_lists_of_a_file_of_cases_have_a_kind() {
+    let cases = |lists: &str| {
+        format!(
+            "config = '{{\"refuse_lists\": [\"bad\"]}}'\nlists = {{ bad = {lists} }}\n[[case]]\nname = 'a'\n\
+             [[case.step]]\nrequest = 'GET /'\nclient = '192.0.2.7'\nexpect = {{ status = 403 }}\n"
+        )
+    };
+    let run = |lists: &str| run_cases(&rule("ip_reputation"), &cases(lists)).unwrap();
+    assert!(run("['192.0.2.0/24']").passed());
+    assert!(run("{ kind = 'text', entries = ['192.0.2.7'] }").passed());
+    assert!(!run("{ kind = 'text', entries = ['192.0.2.0/24'] }").passed());
+    let report = run("{ kind = 'address', entries = ['192.0.2.0/33'] }");
+    assert!(problems(&report)[0].contains("list bad"), "{report:?}");
+    assert!(
+        problems(&run("{ kind = 'other', entries = [] }"))[0].contains("address, hash or text")
+    );
 }
