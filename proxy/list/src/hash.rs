@@ -21,7 +21,7 @@ impl Collected {
     pub(crate) fn add(&mut self, entry: &str) -> Result<(), String> {
         let (low, high) = (BYTES.start() * 2, BYTES.end() * 2);
         let length = entry.len() / 2;
-        if entry.len() % 2 != 0 || !BYTES.contains(&length) {
+        if !entry.len().is_multiple_of(2) || !BYTES.contains(&length) {
             return Err(format!("{entry:?}: a hash has {low} to {high} hex digits, two a byte"));
         }
         if self.length != 0 && self.length != length {
