@@ -152,6 +152,34 @@ fn nothing_is_left_over() {
     assert!(found.is_empty(), "{found:#?}");
 }
 
+/// The conformance table of docs/caching.md names unit tests and scenarios.
+#[test]
+fn the_conformance_table_names_tests_that_exist() {
+    let page = read(&root().join("docs/caching.md"));
+    let (_, table) = page.split_once("## Conformance").unwrap();
+    let tests = ["proxy/cache/src", "proxy/store/src", "proxy/edge/src"]
+        .iter()
+        .flat_map(|dir| sources(&root().join(dir)));
+    let tests: String = tests.map(|file| read(&file)).collect();
+    let mut named = 0;
+    for row in table.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| §")) {
+        let held_by =
+            row.trim_end_matches([' ', '|']).rsplit_once(" | ").map(|(_, last)| last).unwrap();
+        let names: Vec<_> = held_by.split('`').skip(1).step_by(2).collect();
+        assert!(!names.is_empty(), "no test holds: {row}");
+        for name in names {
+            let scenario = root().join(format!("proxy/edge/tests/scenarios/{name}.txt"));
+            let found = scenario.exists() || tests.contains(&format!("fn {name}("));
+            assert!(
+                found,
+                "docs/caching.md names `{name}`, which is neither a test nor a scenario"
+            );
+            named += 1;
+        }
+    }
+    assert!(named > 60, "the table was not found: {named} names");
+}
+
 #[test]
 fn the_dependency_tree_does_not_grow_unseen() {
     let lock = read(&root().join("Cargo.lock"));

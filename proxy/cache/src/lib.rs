@@ -15,6 +15,7 @@
 mod conditional;
 mod directive;
 mod explain;
+mod extent;
 mod freshness;
 pub mod fuzz;
 mod invalidate;
@@ -38,6 +39,7 @@ mod vary;
 pub use conditional::{Precondition, preconditions};
 pub use directive::{RequestDirectives, ResponseDirectives};
 pub use explain::{Explanation, explain};
+pub use extent::Extent;
 pub use freshness::{AgeSums, Lifetime, LifetimeSource};
 pub use invalidate::{Invalidation, invalidations, same_origin};
 pub use key::{Key, KeySeed, Target};
@@ -45,7 +47,7 @@ pub use meta::{Meta, Validators};
 pub use policy::{
     Heuristic, KeyPart, Policy, QueryPolicy, RequestTrust, SetCookiePolicy, Stale, Ttl,
 };
-pub use range::{ByteRange, RANGES_MAX, RangePlan, multipart_boundary, range_plan};
+pub use range::{ByteRange, OneRange, RANGES_MAX, RangePlan, multipart_boundary, range_plan};
 pub use reason::Reason;
 pub use reuse::{Evaluation, Verdict, evaluate, may_serve_on_error};
 pub use status::{CacheStatus, Forward};

@@ -56,6 +56,36 @@ pub fn range_plan(method: Method<'_>, request: &dyn Fields, meta: &Meta, length:
     }
 }
 
+/// The one range that a request asks for, before the length of the representation is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OneRange {
+    /// From a byte to a byte, both included; without the latter to the end.
+    From(u64, Option<u64>),
+    /// The last bytes.
+    Last(u64),
+}
+
+impl OneRange {
+    /// Reads `Range`; `None` for several ranges, another unit, or none.
+    pub fn of(request: &dyn Fields) -> Option<Self> {
+        let value = Some("range").filter(|name| request.count(name) == 1);
+        match *specs(request.first(value?)?)?.as_slice() {
+            [Spec::From(first, last)] => Some(Self::From(first, last)),
+            [Spec::Last(count)] => Some(Self::Last(count)),
+            _ => None,
+        }
+    }
+
+    /// The bytes that it means of a representation of `length` bytes; `None` when there are none.
+    pub fn within(self, length: u64) -> Option<ByteRange> {
+        let spec = match self {
+            Self::From(first, last) => Spec::From(first, last),
+            Self::Last(count) => Spec::Last(count),
+        };
+        resolve(spec, length)
+    }
+}
+
 /// A boundary for `multipart/byteranges` that is the same for the same answer: 24 characters from `seed`.
 pub fn multipart_boundary(seed: u128) -> String {
     format!("tg{:022x}", seed >> 40)
@@ -92,7 +122,7 @@ fn spec(text: &[u8]) -> Option<Spec> {
 }
 
 /// Digits only; a number too large to hold is as good as the largest.
-fn number(text: &[u8]) -> Option<u64> {
+pub(crate) fn number(text: &[u8]) -> Option<u64> {
     let digit = |sum: u64, b: &u8| sum.saturating_mul(10).saturating_add(u64::from(b - b'0'));
     let valid = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
     valid.then(|| text.iter().fold(0, digit))

@@ -45,6 +45,8 @@ pub struct Plan {
     /// Whether requests that wait for the same fetch may have this answer too: it is fresh, or may be served stale,
     /// without validation.
     pub shareable: bool,
+    /// The largest body that the policy lets be stored, in bytes.
+    pub object_bytes_max: Option<u64>,
 }
 
 /// Directives in force for this cache, and the lifetime they state.
@@ -109,7 +111,8 @@ pub(crate) fn decide_get(
     check_usable(status, &rules, &meta)?;
     let shareable = !meta.no_cache
         && meta.fresh_for_ms(response_ms) + i64::from(meta.while_revalidate_s) * 1000 > 0;
-    Ok(Plan { reason: reason(lifetime.source), shareable, meta })
+    let object_bytes_max = policy.object_bytes_max;
+    Ok(Plan { reason: reason(lifetime.source), shareable, meta, object_bytes_max })
 }
 
 impl Rules {

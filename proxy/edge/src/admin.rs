@@ -13,7 +13,14 @@
 //!
 //! They are meant for a loopback or management address: there is no login.
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc};
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
@@ -26,7 +33,7 @@ use serde_json::{Value, json};
 use tidegate_cache::{Key, RequestDirectives, Target, explain};
 use tidegate_control_client::api::PurgeTarget;
 use tidegate_http::{FieldList, Fields, Scheme, problem};
-use tidegate_telemetry::{Gauge, prometheus_text};
+use tidegate_telemetry::{Counter, Gauge, prometheus_text};
 use tokio::net::TcpListener;
 
 use crate::Edge;
@@ -74,6 +81,15 @@ fn ready(edge: &Edge) -> Answer {
     }
 }
 
+/// Totals of the store as they were last counted.
+static EVICTED: AtomicU64 = AtomicU64::new(0);
+static CORRUPT: AtomicU64 = AtomicU64::new(0);
+
+/// Brings a counter up to a total that the store keeps by itself.
+fn catch_up(counter: Counter, counted: &AtomicU64, total: u64) {
+    counter.add(total.saturating_sub(counted.fetch_max(total, Relaxed)));
+}
+
 /// The Prometheus text, with the figures that are read when somebody asks.
 pub(crate) fn metrics(edge: &Edge) -> String {
     let node = &edge.node;
@@ -81,6 +97,12 @@ pub(crate) fn metrics(edge: &Edge) -> String {
     Gauge::CacheBytes.set(stats.bytes as i64);
     Gauge::CacheObjects.set(stats.keys as i64);
     Gauge::CacheFillsOpen.set(stats.fills as i64);
+    let disk = node.store.disk_stats().unwrap_or_default();
+    Gauge::CacheDiskOn.set(disk.on.into());
+    Gauge::CacheDiskBytes.set(disk.bytes as i64);
+    Gauge::CacheDiskObjects.set(disk.keys as i64);
+    catch_up(Counter::CacheEvictions, &EVICTED, stats.evicted_total);
+    catch_up(Counter::CacheDiskCorrupt, &CORRUPT, disk.corrupt_total);
     let tables = node.link_tables.all();
     Gauge::LinkEntries.set(tables.iter().map(|(_, table)| table.state().hot_links as i64).sum());
     prometheus_text()

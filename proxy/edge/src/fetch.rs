@@ -28,6 +28,7 @@ use crate::{
     media,
     node::CACHE_NAME,
     outbound::{self, Purpose},
+    partial::{self, Way},
     request::Admitted,
     rescue,
     slow::{Ended, Slow, respond},
@@ -36,7 +37,7 @@ use crate::{
 /// How often a request looks for a flight that suits it before it goes alone.
 const FLIGHTS_MAX: usize = 4;
 /// Interim responses that wait for the client to take them; later ones are dropped.
-const INTERIMS_WAITING_MAX: usize = 8;
+pub(crate) const INTERIMS_WAITING_MAX: usize = 8;
 /// Bytes taken from a fill at once when they are there.
 const READY_BYTES_MAX: usize = 256 * 1024;
 
@@ -129,7 +130,7 @@ pub(crate) async fn pass<L: Lane>(
 /// Joins the fetch under way for the key or begins one, and serves what it brings.
 async fn through_cache<L: Lane>(
     slow: &Slow<'_>,
-    admitted: Admitted<'_>,
+    mut admitted: Admitted<'_>,
     key: Key,
     mut stale: Option<Arc<Object>>,
     mut why: Why,
@@ -145,9 +146,21 @@ async fn through_cache<L: Lane>(
         why = evaluation.reason;
         stale = Some(object);
     }
+    if stale.is_none() {
+        match partial::serve(slow, admitted, key, lane).await {
+            Way::Served(lane, ended) => return (lane, ended),
+            Way::Usual(back, free) => (admitted, lane) = (back, free),
+            Way::Whole(back, free, reader, led) => {
+                match answer(slow, back, reader, Some(led), why, free).await {
+                    Ok(answered) => return answered,
+                    Err((back, free)) => (admitted, lane) = (back, free),
+                }
+            }
+        }
+    }
     for attempt in 1..=FLIGHTS_MAX {
         let alone = attempt == FLIGHTS_MAX;
-        let (mut reader, mut led) = match begin(slow, &admitted, key, stale.as_ref(), alone) {
+        let (reader, led) = match begin(slow, &admitted, key, stale.as_ref(), alone) {
             Begun::Reader(reader, led) => (reader, led),
             Begun::Looped => return respond(admitted, rescue::looped(), lane).await,
             Begun::Ready(object) => {
@@ -160,21 +173,34 @@ async fn through_cache<L: Lane>(
                 continue;
             }
         };
-        match arrival(&mut reader, led.as_mut(), &mut lane).await {
-            Ok(Arrival::Stream(head)) => {
-                return serve_stream(slow, admitted, reader, &head, why, lane).await;
-            }
-            Ok(Arrival::Object(object)) => {
-                return serve_settled(slow, admitted, object, lane).await;
-            }
-            Ok(Arrival::Again) => {}
-            Err(error) => {
-                let fault = led.and_then(|led| take(&led.fault));
-                return respond(admitted, rescue::fill(error, fault.as_ref()), lane).await;
-            }
+        match answer(slow, admitted, reader, led, why, lane).await {
+            Ok(answered) => return answered,
+            Err((back, free)) => (admitted, lane) = (back, free),
         }
     }
     pass(slow, admitted, Why::HitForMiss, None, lane).await
+}
+
+/// Waits for what a fetch brings and serves it; gives the request back when it is not for this one.
+async fn answer<'r, L: Lane>(
+    slow: &Slow<'_>,
+    admitted: Admitted<'r>,
+    mut reader: Reader,
+    mut led: Option<Led>,
+    why: Why,
+    mut lane: L,
+) -> Result<(L, Ended), (Admitted<'r>, L)> {
+    match arrival(&mut reader, led.as_mut(), &mut lane).await {
+        Ok(Arrival::Stream(head)) => {
+            Ok(serve_stream(slow, admitted, reader, &head, why, lane).await)
+        }
+        Ok(Arrival::Object(object)) => Ok(serve_settled(slow, admitted, object, lane).await),
+        Ok(Arrival::Again) => Err((admitted, lane)),
+        Err(error) => {
+            let fault = led.and_then(|led| take(&led.fault));
+            Ok(respond(admitted, rescue::fill(error, fault.as_ref()), lane).await)
+        }
+    }
 }
 
 /// Looks in the tier on disk, where there is one.
@@ -188,9 +214,9 @@ async fn recall(slow: &Slow<'_>, admitted: &Admitted<'_>, key: Key) -> Option<Ar
 }
 
 /// What the client that caused a fetch learns of it beside the answer.
-struct Led {
-    fault: FaultSlot,
-    interims: mpsc::Receiver<ResponseHead>,
+pub(crate) struct Led {
+    pub(crate) fault: FaultSlot,
+    pub(crate) interims: mpsc::Receiver<ResponseHead>,
 }
 
 /// How a flight began.
@@ -239,7 +265,7 @@ fn start(slow: &Slow<'_>, admitted: &Admitted<'_>, fill: Fill) -> Option<Led> {
     Counter::CacheFills.inc();
     let fault = FaultSlot::default();
     let (sender, interims) = mpsc::channel(INTERIMS_WAITING_MAX);
-    let sink = FillSink::new(slow.edge.clone(), admitted, fill, fault.clone(), sender)?;
+    let sink = FillSink::new(slow.edge.clone(), admitted, Some(fill), fault.clone(), sender)?;
     let standby = media::standby(admitted);
     let (group, standby) = match standby {
         Some(standby) if media::stalled(admitted) => (standby, Some(group)),
@@ -250,7 +276,7 @@ fn start(slow: &Slow<'_>, admitted: &Admitted<'_>, fill: Fill) -> Option<Led> {
 }
 
 /// Waits for the answer's head and passes interim responses on meanwhile (RFC 8297).
-async fn arrival<L: Lane>(
+pub(crate) async fn arrival<L: Lane>(
     reader: &mut Reader,
     led: Option<&mut Led>,
     lane: &mut L,
@@ -373,21 +399,26 @@ async fn serve_stream<L: Lane>(
     let (_admitted, dress) = dress(slow, admitted, &status);
     let mut dressed = Dressed::new(lane, dress, false);
     let sent = stream(&mut dressed, head, framing, with_body.then_some(&mut reader)).await;
-    let reason = match sent {
-        Ok(()) => None,
-        Err(Broken::Client) => Some(Reason::ClientGone),
-        Err(Broken::Fill(_)) => Some(Reason::FillFailed),
-    };
-    end(dressed, Phase::Miss, reason)
+    end(dressed, Phase::Miss, reason_of(sent))
 }
 
 /// Why a stream did not come to its end.
-enum Broken {
+pub(crate) enum Broken {
     Client,
     Fill(#[expect(dead_code, reason = "told apart only in debug output")] FillError),
 }
 
-async fn stream<L: Lane>(
+/// What the record says of a stream.
+pub(crate) fn reason_of(sent: Result<(), Broken>) -> Option<Reason> {
+    match sent {
+        Ok(()) => None,
+        Err(Broken::Client) => Some(Reason::ClientGone),
+        Err(Broken::Fill(_)) => Some(Reason::FillFailed),
+    }
+}
+
+/// Sends what a reader brings, as it comes.
+pub(crate) async fn stream<L: Lane>(
     lane: &mut Dressed<L>,
     head: ResponseHead,
     framing: ResponseFraming,

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tidegate_cache::{
-    Asked, Policy, RequestDirectives, Validation, decide_store, may_serve_on_error, validates,
+    Asked, Policy, Reason as Why, RequestDirectives, Validation, decide_store, may_serve_on_error,
+    validates,
 };
 use tidegate_http::{FieldList, Fields, Method, ResponseHead};
 use tidegate_store::Fill;
@@ -47,7 +48,7 @@ impl FillSink {
     pub(crate) fn new(
         edge: Arc<Edge>,
         admitted: &Admitted<'_>,
-        fill: Fill,
+        fill: Option<Fill>,
         fault: FaultSlot,
         interims: mpsc::Sender<ResponseHead>,
     ) -> Option<Self> {
@@ -58,7 +59,7 @@ impl FillSink {
         received.fields().each(&mut |name, value| asked.push(name, value));
         let request_ms = edge.node.clock.now().unix_us / 1000;
         Some(Self {
-            fill: Some(fill),
+            fill,
             directives: RequestDirectives::heeded(&policy, &asked),
             codes: admitted.route().compress.is_some(),
             policy,
@@ -96,7 +97,21 @@ impl FillSink {
         sink.conclude(outcome);
     }
 
-    fn conclude(mut self, outcome: Outcome) {
+    /// Takes up a fill that began after the sink was made.
+    pub(crate) fn begin(&mut self, fill: Fill) {
+        self.fill = Some(fill);
+    }
+
+    /// Where the sink leaves why it failed.
+    pub(crate) fn fault(&self) -> FaultSlot {
+        self.fault.clone()
+    }
+
+    pub(crate) fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    pub(crate) fn conclude(mut self, outcome: Outcome) {
         let Outcome::Failed(fault) = outcome else { return };
         Counter::UpstreamFailures.inc();
         if let Some(watch) = &self.watch {
@@ -118,7 +133,7 @@ impl FillSink {
         self.edge.node.clock.now().unix_us / 1000
     }
 
-    fn asked(&self) -> Asked<'_> {
+    pub(crate) fn asked(&self) -> Asked<'_> {
         Asked {
             method: Method::Get,
             fields: &self.asked,
@@ -135,7 +150,7 @@ impl FillSink {
         })
     }
 
-    fn take_head(&mut self, mut head: ResponseHead, framing: ResponseFraming) {
+    pub(crate) fn take_head(&mut self, mut head: ResponseHead, framing: ResponseFraming) {
         let Some(mut fill) = self.fill.take() else { return };
         let now_ms = self.now_ms();
         let validation = fill.stale().map(|stale| validates(stale.meta(), &head));
@@ -164,7 +179,9 @@ impl FillSink {
             compress::take_over_vary(&mut head.fields);
         }
         let decision = decide_store(&self.policy, &self.asked(), &head, now_ms);
-        fill.head(head, decision, now_ms);
+        if matches!(fill.head(head, decision, now_ms), Why::TooLarge | Why::FillMemory) {
+            Counter::CacheAdmissionsRefused.inc();
+        }
         self.fill = Some(fill);
     }
 }

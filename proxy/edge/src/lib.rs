@@ -49,6 +49,7 @@ mod node;
 mod out;
 mod outbound;
 mod pace;
+mod partial;
 mod peer;
 mod proof;
 mod record;

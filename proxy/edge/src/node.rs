@@ -21,6 +21,7 @@ use crate::{
     identity::Trust,
     limit::{Pushed, SharedCounts},
     media::Streams,
+    partial::Parts,
     proof::Proof,
     running::Running,
     single_flight::SingleFlight,
@@ -43,6 +44,8 @@ pub(crate) struct Node {
     pub(crate) running: ArcSwap<Running>,
     pub(crate) tls: Tls,
     pub(crate) store: Store,
+    /// Which parts of what is not stored as a whole are stored.
+    pub(crate) parts: Parts,
     /// What manifests that passed have taught.
     pub(crate) media: Streams,
     pub(crate) limit_table: Arc<LimitTable>,

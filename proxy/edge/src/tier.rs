@@ -10,7 +10,8 @@ use std::{
 use arc_swap::ArcSwapOption;
 use tidegate_cache::{Key, KeySeed};
 use tidegate_store::{
-    DiskConfig, DiskError, DiskTier, Object, Purge, PurgeKind, PurgeRecord, Recalled, Tier,
+    DiskConfig, DiskError, DiskStats, DiskTier, Object, Purge, PurgeKind, PurgeRecord, Recalled,
+    Tier,
 };
 
 /// How long reads under way may hold up letting go.
@@ -140,6 +141,10 @@ impl Tier for SharedTier {
 
     fn has_key_parts(&self) -> bool {
         self.inner.load().as_deref().is_none_or(Tier::has_key_parts)
+    }
+
+    fn disk_stats(&self) -> Option<DiskStats> {
+        self.inner.load().as_deref().map(DiskTier::stats)
     }
 
     fn generation(&self) -> u64 {

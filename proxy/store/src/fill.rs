@@ -7,6 +7,7 @@ use tidegate_cache::{Asked, Decision, Plan, Policy, Reason, Validation, freshen,
 use tidegate_http::{FieldList, Fields as _, Method, ResponseHead, strip_hop_by_hop};
 
 use crate::body::Body;
+use crate::config::Config;
 use crate::flight::{End, FillError, FillHead, Shared};
 use crate::object::{Identity, Object};
 use crate::store::Inner;
@@ -158,7 +159,7 @@ impl Fill {
         let Decision::Store(plan) = decision else { return decision };
         let config = &self.store.config;
         let expected = self.expected.unwrap_or(0);
-        if expected > config.object_bytes_max {
+        if expected > object_bytes_max(config, &plan) {
             return Decision::Pass(Reason::TooLarge);
         }
         if self.store.counters.fills_bytes.now() + expected > config.fills_bytes_max {
@@ -231,7 +232,7 @@ impl Fill {
         let config = &self.store.config;
         let held = self.store.counters.fills_bytes.add(more);
         kept.bytes += more;
-        if kept.bytes > config.object_bytes_max || held > config.fills_bytes_max {
+        if kept.bytes > object_bytes_max(config, &kept.plan) || held > config.fills_bytes_max {
             self.let_go();
             self.shared.state().passing = true;
             self.shared.close();
@@ -327,6 +328,11 @@ impl std::fmt::Debug for Fill {
             .field("kept", &self.is_kept())
             .finish()
     }
+}
+
+/// The largest body that is kept: the store's own limit, or a lower one of the site.
+fn object_bytes_max(config: &Config, plan: &Plan) -> u64 {
+    plan.object_bytes_max.map_or(config.object_bytes_max, |max| max.min(config.object_bytes_max))
 }
 
 /// Takes out what is between origin and cache.

@@ -9,6 +9,7 @@ use tidegate_cache::{Key, KeySeed, Reason};
 use tidegate_http::{FieldList, Fields};
 
 use crate::config::Config;
+use crate::disk::DiskStats;
 use crate::fill::Fill;
 use crate::flight::{End, Shared, State, to_list};
 use crate::flights::{Flights, KeyHash, Shard};
@@ -121,6 +122,11 @@ impl Store {
         &self.0.config.seed
     }
 
+    /// The largest body that is kept, in bytes.
+    pub fn object_bytes_max(&self) -> u64 {
+        self.0.config.object_bytes_max
+    }
+
     /// What all coded forms of stored responses may hold.
     pub fn forms_budget(&self) -> &FormsBudget {
         &self.0.forms
@@ -172,6 +178,12 @@ impl Store {
             Some(reader) => Flight::Join(reader),
             None => self.lead(wanted, stale, &mut shard, !alone),
         }
+    }
+
+    /// Whether a fetch runs for a key that others may join.
+    pub fn is_filling(&self, key: &Key) -> bool {
+        let shard = self.0.flights.shard(*key);
+        shard.fills.get(key).is_some_and(|fills| fills.iter().any(|fill| fill.is_joinable()))
     }
 
     /// Begins a fetch that nobody joins, for a client that must not or will not wait.
@@ -270,6 +282,11 @@ impl Store {
             lagged_total: counters.lagged.now(),
             recalled_total: counters.recalled.now(),
         }
+    }
+
+    /// The figures of the tier on disk, where there is one.
+    pub fn disk_stats(&self) -> Option<DiskStats> {
+        self.0.tier.as_ref()?.disk_stats()
     }
 
     /// Sweeps in a thread of its own, one at a time, before so many purges are remembered that old ones must be widened.

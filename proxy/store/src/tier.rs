@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tidegate_cache::Key;
 
+use crate::disk::DiskStats;
 use crate::object::Object;
 use crate::purge::{Purge, PurgeKind};
 
@@ -44,6 +45,11 @@ pub trait Tier: Send + Sync {
     /// Whether any key may have such parts.
     fn has_key_parts(&self) -> bool {
         true
+    }
+
+    /// Its figures, for a tier on disk that is open.
+    fn disk_stats(&self) -> Option<DiskStats> {
+        None
     }
 
     /// The highest generation of what is kept.

@@ -52,7 +52,7 @@ words! {
         CacheRevalidations = "tidegate_cache_revalidations_total", "Stored objects confirmed by the origin.";
         CacheEvictions = "tidegate_cache_evictions_total", "Objects evicted for room.";
         CacheAdmissionsRefused = "tidegate_cache_admissions_refused_total", "Objects not stored because of size or admission policy.";
-        CacheDiskErrors = "tidegate_cache_disk_errors_total", "Reads and writes of the disk tier that failed.";
+        CacheDiskCorrupt = "tidegate_cache_disk_corrupt_total", "Records of the disk tier that failed their checksum and were not served.";
         CompressedObjects = "tidegate_edge_compressed_objects_total", "Stored responses coded once, to be sent often.";
         CompressedStreams = "tidegate_edge_compressed_streams_total", "Responses coded on their way to the client.";
         Purges = "tidegate_cache_purges_total", "Purges applied.";
@@ -114,6 +114,7 @@ words! {
         ControlPlaneConnected = "tidegate_control_plane_connected", "1 while the stream from the control plane is open.";
         CacheBytes = "tidegate_cache_bytes", "Bytes held by the memory tier.";
         CacheObjects = "tidegate_cache_objects", "Objects held by the memory tier.";
+        CacheDiskOn = "tidegate_cache_disk_on", "1 while the disk tier works; 0 after the first error of its file system, and without one.";
         CacheDiskBytes = "tidegate_cache_disk_bytes", "Bytes held by the disk tier.";
         CacheDiskObjects = "tidegate_cache_disk_objects", "Objects held by the disk tier.";
         CacheFillsOpen = "tidegate_cache_fills_open", "Fills under way.";

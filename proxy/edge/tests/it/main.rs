@@ -6,12 +6,14 @@ mod access;
 mod change;
 mod compressed;
 mod crowd;
+mod disk;
 mod http2;
 mod limits;
 mod node;
 mod pipeline;
 mod shared;
 mod slow_reader;
+mod together;
 mod websocket;
 mod welcome;
 

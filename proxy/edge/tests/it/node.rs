@@ -67,6 +67,25 @@ impl Node {
         Ok(Self { handle: Some(handle), revision: 1, data })
     }
 
+    /// Starts a node with a cache on disk, in a folder that `prepare` has seen before.
+    pub(crate) async fn with_disk(
+        spec: &str,
+        clock: Clock,
+        prepare: impl FnOnce(&Path),
+    ) -> Result<Self, String> {
+        let data = TempDir::new().map_err(|error| error.to_string())?;
+        prepare(data.path());
+        let mut config = EdgeConfig::new(Source::Spec(Box::new(spec_of(spec)?)), data.path());
+        config.clock = clock;
+        config.threads = 1;
+        config.cache_disk_bytes = 64 << 20;
+        config.drain = Duration::from_millis(50);
+        let start = tokio::task::spawn_blocking(|| tidegate_edge::Edge::start(config)).await;
+        let handle =
+            start.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
+        Ok(Self { handle: Some(handle), revision: 1, data })
+    }
+
     /// Stops it and gives its access log.
     pub(crate) async fn access_log(mut self) -> String {
         let handle = self.handle.take().expect("the node runs");

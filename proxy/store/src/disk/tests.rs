@@ -287,6 +287,32 @@ async fn killed_at_any_moment_everything_served_is_whole() {
     assert!(served > 100 * kills, "too few to mean anything: {served}");
 }
 
+/// `TIDEGATE_START_OBJECTS` sets how many; the time is printed.
+#[tokio::test]
+async fn a_large_tier_opens_with_everything_in_it() {
+    let objects = std::env::var("TIDEGATE_START_OBJECTS").ok().and_then(|n| n.parse().ok());
+    let objects: u64 = objects.unwrap_or(20_000);
+    let dir = tempfile::tempdir().unwrap();
+    let (store, tier) = open_sized(dir.path(), (objects * 1_600).max(64 << 20));
+    let body = "x".repeat(1_024);
+    for n in 0..objects {
+        ask(&store, &format!("/{n}"), "").store(&store, FRESH, &body).await;
+        if n % 1_000 == 0 {
+            tier.flush();
+        }
+    }
+    tier.flush();
+    drop((store, tier));
+    let began = std::time::Instant::now();
+    let (store, tier) = open_sized(dir.path(), (objects * 1_600).max(64 << 20));
+    println!("{objects} objects, {} bytes: open in {:?}", tier.stats().bytes, began.elapsed());
+    assert_eq!(tier.stats().keys, objects);
+    for n in [0, objects / 2, objects - 1] {
+        let found = recall(&store, &ask(&store, &format!("/{n}"), "")).await;
+        assert_eq!(found.as_deref(), Some(body.as_bytes()), "/{n}");
+    }
+}
+
 #[test]
 fn the_journal_is_bounded_and_loses_no_purge() {
     let dir = tempfile::tempdir().unwrap();

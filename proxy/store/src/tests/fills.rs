@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tidegate_cache::{ByteRange, Policy, Reason};
+use tidegate_cache::{ByteRange, Policy, Reason, decide_store};
 use tidegate_http::{Fields as _, ResponseHead};
 use tokio::time::timeout;
 
@@ -469,4 +469,27 @@ async fn racing_clients_never_fetch_twice() {
         }
     }
     assert_eq!(store.stats().fills_total, 200);
+}
+
+/// A site may keep less than the node would.
+#[tokio::test]
+async fn a_policy_may_lower_the_largest_object() {
+    let store = store();
+    let policy = Policy { object_bytes_max: Some(10), ..Policy::default() };
+    for (body, length, kept) in
+        [("0123456789", true, true), ("0123456789x", true, false), ("0123456789x", false, false)]
+    {
+        let ask = ask(&store, body, "");
+        let (mut fill, reader) = ask.lead(&store);
+        let mut text = "cache-control: max-age=60".to_owned();
+        if length {
+            text += &format!("\ncontent-length: {}", body.len());
+        }
+        let response = ResponseHead { status: 200, fields: fields(&text) };
+        let decision = decide_store(&policy, &ask.asked(), &response, ask.now_ms);
+        fill.head(response, decision, ask.now_ms);
+        fill.body(Bytes::copy_from_slice(body.as_bytes())).await.unwrap();
+        assert_eq!(fill.finish().unwrap().is_some(), kept, "{body} {length}");
+        assert_eq!(read(reader).await.unwrap(), body.as_bytes());
+    }
 }
