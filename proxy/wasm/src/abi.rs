@@ -73,6 +73,15 @@ fn control(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     }
     linker.func_wrap("env", "emscripten_notify_memory_growth", |_: Cx<'_>, _memory: u32| {})?;
     linker.func_wrap("env", "pthread_equal", |_: Cx<'_>, a: u32, b: u32| u32::from(a == b))?;
+    // AssemblyScript, where its author did not replace it: message, file, line, column.
+    linker.func_wrap("env", "abort", |_: Cx<'_>, _: u32, _: u32, line: u32, column: u32| {
+        Err::<(), _>(wasmtime::format_err!("the module aborted at {line}:{column}"))
+    })?;
+    linker.func_wrap("env", "seed", |mut cx: Cx<'_>| {
+        let mut bytes = [0; 8];
+        let _ = cx.data_mut().random.fill(&mut bytes);
+        u64::from_le_bytes(bytes) as f64
+    })?;
     Ok(())
 }
 

@@ -157,15 +157,22 @@ impl Instance {
         let Some(initialize) = initialize else {
             let start = instance.get_typed_func::<(), ()>(&mut *store, "_start").ok();
             let Some(start) = start else { return Ok(()) };
-            return call(store, "_start", &start, ())
-                .map_err(|failure| load_failure(store, failure));
+            // A command that ends by proc_exit(0) has ended well.
+            return match call(store, "_start", &start, ()) {
+                Err(_) if std::mem::take(&mut store.data_mut().ended_well) => Ok(()),
+                ended => ended.map_err(|failure| load_failure(store, failure)),
+            };
         };
         call(store, "_initialize", &initialize, ())
             .map_err(|failure| load_failure(store, failure))?;
         let main = instance.get_typed_func::<(u32, u32), u32>(&mut *store, "main").ok();
-        let Some(main) = main else { return Ok(()) };
-        let ended = call(store, "main", &main, (0, 0));
-        ended.map(drop).map_err(|failure| load_failure(store, failure))
+        let plain = instance.get_typed_func::<(), u32>(&mut *store, "__main_void").ok();
+        let ended = match (main, plain) {
+            (Some(main), _) => call(store, "main", &main, (0, 0)).map(drop),
+            (None, Some(plain)) => call(store, "__main_void", &plain, ()).map(drop),
+            (None, None) => Ok(()),
+        };
+        ended.map_err(|failure| load_failure(store, failure))
     }
 
     /// Root context, `proxy_on_vm_start`, `proxy_on_configure`.
@@ -581,7 +588,15 @@ impl Exports {
             http_call_response: optional(store, instance, "proxy_on_http_call_response")?,
             grpc_metadata: optional(store, instance, "proxy_on_grpc_receive_initial_metadata")?,
             grpc_message: optional(store, instance, "proxy_on_grpc_receive")?,
-            grpc_trailers: optional(store, instance, "proxy_on_grpc_receive_trailing_metadata")?,
+            grpc_trailers: match optional(
+                store,
+                instance,
+                "proxy_on_grpc_receive_trailing_metadata",
+            )? {
+                Some(trailers) => Some(trailers),
+                // So the C++ and AssemblyScript SDKs call it.
+                None => optional(store, instance, "proxy_on_grpc_trailing_metadata")?,
+            },
             grpc_close: optional(store, instance, "proxy_on_grpc_close")?,
             tick: optional(store, instance, "proxy_on_tick")?,
             queue_ready: optional(store, instance, "proxy_on_queue_ready")?,

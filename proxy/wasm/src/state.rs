@@ -84,6 +84,8 @@ pub(crate) struct State {
     pub(crate) start_log: Option<Vec<String>>,
     /// While `proxy_on_vm_start` runs.
     pub(crate) in_vm_start: bool,
+    /// The module ended itself by `proc_exit(0)`.
+    pub(crate) ended_well: bool,
     /// Buffers that are used again.
     pub(crate) scratch: Vec<u8>,
     pub(crate) name: String,
@@ -149,6 +151,7 @@ impl State {
             filled: Vec::new(),
             start_log: Some(Vec::new()),
             in_vm_start: false,
+            ended_well: false,
             scratch: Vec::new(),
             name: String::new(),
         }

@@ -88,7 +88,8 @@ fn surroundings(linker: &mut Linker<State>, module: &str) -> wasmtime::Result<()
             errno(write(&mut cx, out, &0u32.to_le_bytes()))
         },
     )?;
-    linker.func_wrap(module, "proc_exit", |_: Cx<'_>, code: u32| -> wasmtime::Result<()> {
+    linker.func_wrap(module, "proc_exit", |mut cx: Cx<'_>, code: u32| -> wasmtime::Result<()> {
+        cx.data_mut().ended_well = code == 0;
         Err(wasmtime::format_err!("the module ended itself with proc_exit({code})"))
     })?;
     Ok(())

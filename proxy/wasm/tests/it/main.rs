@@ -4,8 +4,10 @@
 
 mod abi;
 mod attacks;
+mod foreign;
 mod grpc;
 mod hostile;
+mod matrix;
 mod mutation;
 mod request;
 mod rules;
