@@ -22,6 +22,9 @@ const TICK_MIN: Duration = Duration::from_millis(1);
 const PLACE_TRIES: u32 = 100;
 /// Pause between two such looks, and the longest sleep.
 const PLACE_PAUSE: Duration = Duration::from_millis(20);
+/// How long a timer looks for its instance, which may wait for others of the plugin to start; the pause
+/// between two looks doubles up to a second.
+const TIMER_PATIENCE: Duration = Duration::from_secs(60);
 
 /// What the thread is asked to do.
 enum Job {
@@ -91,6 +94,8 @@ struct Timer {
     plugin: Arc<str>,
     period: Duration,
     due: Instant,
+    /// When it was last found, or set.
+    seen: Instant,
 }
 
 /// What the thread remembers.
@@ -120,6 +125,20 @@ pub(crate) fn run(jobs: &Jobs, common: Weak<Common>) {
     }
 }
 
+impl Timer {
+    /// Sets the next time; `false` when the instance is gone for good.
+    fn again(&mut self, found: bool, now: Instant) -> bool {
+        if found {
+            (self.due, self.seen) = (now + self.period, now);
+            return true;
+        }
+        // It may not be in its place yet.
+        let waited = now.duration_since(self.seen);
+        self.due = now + waited.clamp(PLACE_PAUSE, Duration::from_secs(1));
+        waited < TIMER_PATIENCE
+    }
+}
+
 impl Desk {
     /// When something is due next.
     fn next(&self) -> Option<Instant> {
@@ -134,8 +153,8 @@ impl Desk {
             Job::Tick { instance, period_ms: 0, .. } => drop(self.timers.remove(&instance)),
             Job::Tick { plugin, instance, period_ms } => {
                 let period = Duration::from_millis(u64::from(period_ms)).max(TICK_MIN);
-                let due = Instant::now() + period;
-                self.timers.insert(instance, Timer { plugin, period, due });
+                let seen = Instant::now();
+                self.timers.insert(instance, Timer { plugin, period, due: seen + period, seen });
             }
             Job::Queue { listeners, queue } => self.tell_queue(&listeners, queue),
             Job::Answered { plugin, instance, call, answer, tries } => {
@@ -186,10 +205,13 @@ impl Desk {
             .map(|(number, _)| *number)
             .collect();
         for number in due {
-            let Some(timer) = self.timers.get_mut(&number) else { continue };
-            timer.due = now + timer.period;
-            let name = timer.plugin.clone();
-            if self.visit(&name, number, false, Instance::tick).is_none() {
+            let Some(name) = self.timers.get(&number).map(|timer| timer.plugin.clone()) else {
+                continue;
+            };
+            let found = self.visit(&name, number, false, Instance::tick).is_some();
+            if let Some(timer) = self.timers.get_mut(&number)
+                && !timer.again(found, now)
+            {
                 self.timers.remove(&number);
             }
         }
