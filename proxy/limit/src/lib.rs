@@ -10,6 +10,8 @@
 //! **Invariant:** while no live key is evicted, no interleaving of threads admits more than one
 //! thread alone would have.
 
+/// Clients and routes that stand out.
+pub mod anomaly;
 mod bucket;
 mod calendar;
 mod check;

@@ -3,4 +3,5 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where it cannot go on")]
 
 mod matrix;
+mod traffic;
 mod world;
