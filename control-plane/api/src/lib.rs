@@ -10,6 +10,7 @@
 //! Entry types: [`Event`] for the stream, [`Fault`] for every error answer.
 
 pub mod admin;
+pub mod anomaly;
 pub mod event;
 pub mod fault;
 pub mod node;
@@ -26,6 +27,10 @@ pub use admin::{
     Applied, AuditEntry, AuditPage, AuditQuery, BlobRef, Change, ChangeKind, Enrol,
     EnrolmentCreated, EnrolmentNew, Revision, RevisionPage, RevisionsQuery, Token, TokenCreated,
     TokenNew, Validation,
+};
+pub use anomaly::{
+    AnomalousClient, AnomalousRoute, AnomalyPage, AnomalyReport, Busiest, Busy, Tightening,
+    WatchedLimit,
 };
 pub use event::{Event, Heartbeat, SpecEvent, WatchQuery};
 pub use fault::Fault;

@@ -77,6 +77,9 @@ pub struct Beat {
     /// Where the node can be reached by an operator, as text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
+    /// Clients that stand out; not kept with the rest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anomalies: Option<crate::AnomalyReport>,
     /// Labels for waves, such as `pop=fra`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,

@@ -54,6 +54,8 @@ pub const PURGE: &str = "/v1/purges/{seq}";
 pub const COUNTERS: &str = "/v1/counters";
 /// The keys most in demand under shared limits, and what was decided: `GET`.
 pub const LIMITS: &str = "/v1/limits";
+/// Clients and routes that stand out: `GET`, here and on the admin address of a node.
+pub const ANOMALIES: &str = "/v1/anomalies";
 /// Envoy's rate limit service: `POST`, gRPC.
 pub const RLS: &str = "/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit";
 /// Every change and refusal: `GET`.

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tidegate_control_api::{NodeKind, Problem, PurgeEvent, TableOp};
+use tidegate_control_api::{AnomalyReport, NodeKind, Problem, PurgeEvent, TableOp};
 use tidegate_spec::Spec;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -125,6 +125,11 @@ pub trait Handler: Send + Sync + 'static {
     /// `latency_p99_us`, `plugin_traps_total` and others.
     fn stats(&self) -> BTreeMap<String, f64> {
         BTreeMap::new()
+    }
+
+    /// Clients that stand out, for the heartbeat.
+    fn anomalies(&self) -> Option<AnomalyReport> {
+        None
     }
 }
 

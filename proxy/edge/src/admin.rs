@@ -8,6 +8,7 @@
 //! | `GET /status` | revision, hash, connection to the control plane, cache, link tables (JSON) |
 //! | `GET /config` | the configuration in force, without secrets (JSON) |
 //! | `GET /explain?url=URL` | what the cache knows of a URL and why (JSON) |
+//! | `GET /v1/anomalies` | clients and routes that stand out (JSON); `?limit=NAME&value=KEY` asks for one client |
 //! | `POST /warm` | `{"urls":["..."],"segments":3}`: fetches them into the cache, and what playlists among them name |
 //! | `POST /purge` | `{"targets":[{"url":"..."}],"soft":false}` on this node only |
 //!
@@ -65,6 +66,10 @@ async fn handle(edge: Arc<Edge>, request: Request<Incoming>) -> Result<Answer, I
         (&Method::GET, "/status") => json(200, &status(&edge)),
         (&Method::GET, "/config") => json(200, &edge.node.running.load().snapshot.describe()),
         (&Method::GET, "/explain") => explained(&edge, request.uri().query().unwrap_or("")),
+        (&Method::GET, "/v1/anomalies") => {
+            let query = request.uri().query().unwrap_or("");
+            json(200, &edge.anomalies(query))
+        }
         (&Method::POST, "/purge") => purge(&edge, request).await,
         (&Method::POST, "/warm") => warm(&edge, request).await,
         _ => fault(404, "there is no such admin page"),

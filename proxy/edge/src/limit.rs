@@ -8,6 +8,8 @@ mod charged;
 mod pushed;
 mod refusal;
 mod shared;
+mod tight;
+mod watch;
 
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
@@ -21,7 +23,10 @@ pub(crate) use charged::Charged;
 pub(crate) use pushed::{Overlay, Pushed, TABLE};
 pub(crate) use shared::{Question, SharedCounts, keep};
 
+pub(crate) use watch::{TIGHT, Watched, Watcher, watch, work_as};
+
 use shared::Standing;
+use tight::Tight;
 
 use crate::{
     answer::{Answer, Local},
@@ -44,7 +49,7 @@ pub(crate) fn charge(verified: Verified<'_>) -> Result<Permitted<'_>, Stop<'_>> 
 
 /// The same, where the owners of these keys have granted the request already.
 pub(crate) fn charge_but<'r>(
-    verified: Verified<'r>,
+    mut verified: Verified<'r>,
     granted: &[KeyHash],
 ) -> Result<Permitted<'r>, Stop<'r>> {
     let cx = verified.routed.received.cx;
@@ -53,7 +58,11 @@ pub(crate) fn charge_but<'r>(
         true => cx.running.overlay.load_full(),
         false => None,
     };
-    let applying = match applying(&verified, overlay.as_deref()) {
+    let tight = match verified.routed.route().watched {
+        true => cx.node.watcher.tight(),
+        false => None,
+    };
+    let (applying, watched) = match applying(&verified, overlay.as_deref(), tight.as_deref()) {
         Ok(applying) => applying,
         Err(blocked) => {
             Counter::LimitDenied.inc();
@@ -61,15 +70,26 @@ pub(crate) fn charge_but<'r>(
             return Err(verified.routed.stop(Answer::Local(local)));
         }
     };
+    verified.routed.received.watched = watched;
+    // A request that was granted elsewhere was counted before it waited.
+    if watched.is_some() && granted.is_empty() {
+        cx.node.watcher.begun(watched, verified.routed.found);
+    }
     match decide(cx, &applying, granted) {
         Decision::Pass(counted, permit) => {
             Counter::LimitAllowed.inc();
+            if let Some(tight) = &tight {
+                tight.passed(&cx.node.limit_table, watched, cx.now.mono_us);
+            }
             let delay_us = permit.delay_us();
             let charged = Charged::new(cx.node, &applying, &counted, permit, cx.now);
             go_on(verified, charged, delay_us)
         }
         Decision::Deny(charge, denied) => {
             Counter::LimitDenied.inc();
+            if let Some(tight) = &tight {
+                tight.denied(watched, charge.key);
+            }
             let local = refusal::denied(verified.routed.received.head, &charge, &denied);
             Err(verified.routed.stop(Answer::Local(local)))
         }
@@ -182,7 +202,8 @@ fn go_on(
 fn applying<'r: 'o, 'o>(
     verified: &Verified<'r>,
     overlay: Option<&'o Overlay>,
-) -> Result<SmallVec<[Applying<'o>; CHARGES_MAX]>, &'o Rule> {
+    tight: Option<&'o Tight>,
+) -> Result<(SmallVec<[Applying<'o>; CHARGES_MAX]>, Watched), &'o Rule> {
     let cx = verified.routed.received.cx;
     let route = verified.routed.route();
     let head = verified.routed.received.head;
@@ -200,6 +221,7 @@ fn applying<'r: 'o, 'o>(
         country: cx.node.countries.of(cx.client.ip()),
     };
     let mut applying = SmallVec::new();
+    let mut watched = Watched::NONE;
     for index in &route.limits {
         let rule = &cx.running.snapshot[*index];
         let (rule, key) = match overlay {
@@ -213,9 +235,20 @@ fn applying<'r: 'o, 'o>(
                 pushed::Found::Blocked(rule) => return Err(rule),
             },
         };
-        applying.push((*index, Charge { rule, key, cost: rule.cost(&request) }));
+        let mut charge = Charge { rule, key, cost: rule.cost(&request) };
+        if route.watched
+            && let Some(anomaly) = &cx.running.snapshot.anomalies[index.0 as usize]
+            && !watch::is_exempt(anomaly, &cx.running.snapshot[*index], &request)
+        {
+            watched.push(anomaly.number, key);
+            let off = || overlay.is_some_and(|overlay| overlay.never_tightens(*index));
+            if let Some(tight) = tight.filter(|_| !off()) {
+                charge = tight.in_place_of(charge, cx.now.mono_us);
+            }
+        }
+        applying.push((*index, charge));
     }
-    Ok(applying)
+    Ok((applying, watched))
 }
 
 /// Mixed with the client's network: what stands in for a key that nobody gave out.

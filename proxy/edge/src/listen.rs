@@ -18,7 +18,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tidegate_spec::Listener;
 use tokio::net::{TcpListener, UnixListener};
 
-use crate::{Edge, welcome};
+use crate::{Edge, limit, welcome};
 
 /// How long accepting pauses when the process has no file descriptor left.
 const DESCRIPTORS_EXHAUSTED_PAUSE_MS: u64 = 100;
@@ -112,6 +112,7 @@ pub(crate) fn spawn_worker(
 ) -> io::Result<JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     std::thread::Builder::new().name(format!("tidegate-worker-{index}")).spawn(move || {
+        limit::work_as(index);
         runtime.block_on(async move {
             let mut accepts = tokio::task::JoinSet::new();
             for (endpoint, socket) in sockets {

@@ -19,7 +19,7 @@ use crate::{
     clock::{Clock, Now},
     countries::Countries,
     identity::Trust,
-    limit::{Pushed, SharedCounts},
+    limit::{Pushed, SharedCounts, Watcher},
     media::Streams,
     partial::Parts,
     proof::Proof,
@@ -53,6 +53,8 @@ pub(crate) struct Node {
     pub(crate) pushed: Pushed,
     /// Limits that nodes count together.
     pub(crate) shared: SharedCounts,
+    /// Clients and routes that stand out.
+    pub(crate) watcher: Watcher,
     pub(crate) countries: Countries,
     pub(crate) upstreams: Arc<Upstreams>,
     pub(crate) plugins: Arc<tidegate_wasm::Host>,

@@ -60,6 +60,9 @@ pub(crate) fn in_turn(
     if let Some(charged) = &received.charged {
         charged.settle(node, received.cx.running, done.status, done.bytes_sent, received.cx.now);
     }
+    if received.watched.is_some() {
+        node.watcher.ended(received.watched, found, done.status, done.phase);
+    }
     if node.access_log.is_on() {
         let duration_us = node.clock.now().mono_us.saturating_sub(received.cx.now.mono_us);
         let path = without_tokens(received.head.path());

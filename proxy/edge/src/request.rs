@@ -39,7 +39,7 @@ use crate::{
     h2::Reply,
     hit::Composed,
     identity::{Identity, Trace},
-    limit::{self, Charged},
+    limit::{self, Charged, Watched},
     lookup,
     lookup::Found,
     media,
@@ -74,6 +74,8 @@ pub(crate) struct Received<'r> {
     pub(crate) charged: Option<Arc<Charged>>,
     /// Labels that plugins attached, for the log; empty until they have had their last words.
     pub(crate) labels: Option<Arc<OnceLock<String>>>,
+    /// Under which keys its client is watched.
+    pub(crate) watched: Watched,
 }
 
 /// Site, route and parameters are known.
@@ -134,6 +136,7 @@ pub(crate) struct Detached {
     pub(crate) edits: Option<Box<Edits>>,
     pub(crate) charged: Option<Arc<Charged>>,
     pub(crate) labels: Option<Arc<OnceLock<String>>>,
+    pub(crate) watched: Watched,
     pub(crate) found: Match,
     pub(crate) signature: Signature<'static>,
     pub(crate) plugins: Option<RequestContext>,
@@ -182,7 +185,8 @@ pub(crate) enum Wire<'t> {
 
 /// Walks a request as far as it goes without waiting, and writes the answer if that is all the way.
 pub(crate) fn begin(cx: Context<'_>, turn: &mut Turn<'_>, head: &Head<'_>) -> Progress {
-    let received = Received { cx, head, edits: None, charged: None, labels: None };
+    let (charged, watched) = (None, Watched::NONE);
+    let received = Received { cx, head, edits: None, charged, watched, labels: None };
     match walk(received) {
         Ok(Found::Hit(hit))
             if hit.is_shown() || hit.lacks.is_some() || media::dresses(&hit.admitted) =>
@@ -312,6 +316,7 @@ impl<'r> Verified<'r> {
             edits: received.edits,
             charged: received.charged,
             labels: received.labels,
+            watched: received.watched,
             found,
             signature: self.signature.into_owned(),
             plugins,
@@ -411,8 +416,8 @@ impl Detached {
 
     /// The request again, with a head parsed anew: the work it waits for comes beside it.
     pub(crate) fn attach<'r>(self, cx: Context<'r>, head: &'r Head<'r>) -> (Admitted<'r>, Work) {
-        let Self { edits, charged, labels, .. } = self;
-        let received = Received { cx, head, edits, charged, labels };
+        let Self { edits, charged, watched, labels, .. } = self;
+        let received = Received { cx, head, edits, charged, watched, labels };
         let routed = Routed { received, found: self.found };
         let verified = Verified { routed, signature: self.signature };
         let permitted = Permitted { verified };

@@ -58,6 +58,7 @@ pub(crate) async fn run<L: Lane>(
     let charged = detached.charged.clone();
     let logs = edge.node.access_log.is_on() && !running.chain(found.route).is_empty();
     let labels = logs.then(|| detached.keep_labels());
+    let watched = detached.watched;
     let (admitted, work) = detached.attach(cx, head);
     let lane = Compressing::new(lane, Plan::of(&admitted));
     let slow = Slow { edge, request };
@@ -78,6 +79,9 @@ pub(crate) async fn run<L: Lane>(
     };
     if let Some(charged) = charged {
         charged.settle(&edge.node, &running, done.status, done.bytes_sent, edge.node.clock.now());
+    }
+    if watched.is_some() {
+        edge.node.watcher.ended(watched, Some(found), done.status, done.phase);
     }
     record::of_slow_lane(cx, head, Some(found), done);
     lane.into_inner()

@@ -9,7 +9,7 @@ use std::{
 
 use tidegate_control_client::{
     Blobs, Handler, SpecUpdate, Subscriber, SubscriberConfig, Subscription, TableUpdate,
-    api::{PurgeEvent, PurgeTarget, TableOp},
+    api::{AnomalyReport, PurgeEvent, PurgeTarget, TableOp},
 };
 use tidegate_route::links::{Filter, Op};
 use tidegate_snapshot::Problem;
@@ -224,6 +224,10 @@ impl Handler for ControlPlane {
         }
     }
 
+    fn anomalies(&self) -> Option<AnomalyReport> {
+        self.edge.anomaly_report()
+    }
+
     fn stats(&self) -> BTreeMap<String, f64> {
         let figures = [
             ("requests_total", Counter::RequestsTotal.value() as f64),
@@ -245,9 +249,15 @@ impl Edge {
     pub fn push_limits(&self, reset: bool, ops: &[TableOp]) -> Result<(), String> {
         if reset {
             self.node.pushed.reset();
+            self.node.watcher.reset();
         }
-        self.node.pushed.apply(ops)?;
-        self.lay_over();
+        let (tight, others): (Vec<_>, Vec<_>) =
+            ops.iter().cloned().partition(|op| op.key.starts_with(limit::TIGHT));
+        self.node.watcher.push(&tight, self.node.clock.now());
+        if reset || !others.is_empty() {
+            self.node.pushed.apply(&others)?;
+            self.lay_over();
+        }
         Ok(())
     }
 

@@ -40,7 +40,7 @@ use crate::{
     dispatch::Calls,
     handover::{self, Line, Offer, Taken},
     identity::Trust,
-    limit::{self, Pushed, SharedCounts},
+    limit::{self, Pushed, SharedCounts, Watcher},
     listen::{self, Bound, Endpoint},
     media::Streams,
     node::{LinkTables, Node},
@@ -152,6 +152,7 @@ impl Edge {
         let given = taken.as_mut().and_then(Taken::admin);
         let admin = background.block_on(start_admin(&edge, config.admin, given, &offer))?;
         background.spawn(limit::keep(Arc::downgrade(&edge), secret_file(&config)));
+        background.spawn(limit::watch(Arc::downgrade(&edge)));
         background.block_on(configure(&edge, &config, &addresses))?;
         let (stop, shutdown) = watch::channel(false);
         let workers = sockets
@@ -383,6 +384,7 @@ fn node(config: &EdgeConfig, store: Store) -> Result<Node, StartError> {
         limit_table: Arc::new(LimitTable::new(config.limit_keys, secret(config)?)),
         shared: SharedCounts::new(&config.name),
         pushed: Pushed::default(),
+        watcher: Watcher::new(config.threads.max(1)),
         countries: countries(config)?,
         upstreams,
         plugins,

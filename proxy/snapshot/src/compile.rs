@@ -1,5 +1,6 @@
 //! From a spec to a snapshot, with every problem on the way.
 
+mod anomalies;
 mod caches;
 mod certificates;
 mod headers;
@@ -69,6 +70,7 @@ impl Compiler<'_> {
         let upstreams = self.upstreams();
         let caches = self.caches();
         let limits = self.limits();
+        let anomalies = self.anomalies();
         let (keysets, mut missing_keys) = self.keysets(material);
         let (certificates, missing) = self.certificates(material);
         missing_keys.extend(missing);
@@ -86,6 +88,7 @@ impl Compiler<'_> {
             routes,
             upstreams,
             limits,
+            anomalies,
             keysets,
             certificates,
             tls,

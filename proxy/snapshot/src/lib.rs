@@ -36,8 +36,8 @@ pub use edits::{Edits, Facts, HeaderPolicy, Part, UnknownVariable, Value, Variab
 pub use material::Material;
 pub use rewrite::Rewrite;
 pub use snapshot::{
-    Access, Action, KeysetIndex, LimitIndex, LinkDomain, LinkDomainIndex, Media, Plugin,
+    Access, Action, Anomaly, KeysetIndex, LimitIndex, LinkDomain, LinkDomainIndex, Media, Plugin,
     PluginIndex, RedirectsIndex, Respond, Route, Site, Snapshot, TicketSecret, TlsPolicy,
-    UpstreamIndex,
+    UpstreamIndex, WATCHED_PER_ROUTE_MAX,
 };
 pub use tidegate_spec::Problem;

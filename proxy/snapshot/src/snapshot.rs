@@ -66,6 +66,8 @@ pub struct Snapshot {
     pub upstreams: Vec<tidegate_spec::Upstream>,
     /// The rate limits.
     pub limits: Vec<Rule>,
+    /// How the clients of each limit are watched, in the order of [`Self::limits`].
+    pub anomalies: Vec<Option<Anomaly>>,
     /// Where limits that nodes share are counted.
     pub counters: tidegate_spec::Counters,
     /// The keysets; `None` while a key of it is missing on this node, and then nothing verifies.
@@ -89,6 +91,22 @@ pub struct Snapshot {
     /// Keys that are missing on this node, as `keyset/key`.
     pub missing_keys: Vec<String>,
 }
+
+/// How the clients of a limit are watched.
+#[derive(Clone, Debug)]
+pub struct Anomaly {
+    /// Its number among the watched limits.
+    pub number: u16,
+    /// What stands out, and what is done about it.
+    pub settings: tidegate_limit::anomaly::Settings,
+    /// Keys that never stand out, as written.
+    pub exempt: Vec<String>,
+    /// Tiers whose clients never do.
+    pub exempt_tiers: Vec<String>,
+}
+
+/// Most limits with watched clients on one route.
+pub const WATCHED_PER_ROUTE_MAX: usize = 2;
 
 /// A site.
 #[derive(Debug)]
@@ -140,6 +158,8 @@ pub struct Route {
     pub verify: Option<KeysetIndex>,
     /// Limits, the site's first.
     pub limits: Box<[LimitIndex]>,
+    /// Whether the clients of one of them are watched.
+    pub watched: bool,
     /// Plugins in the order they see requests, the site's first.
     pub plugins: Box<[PluginIndex]>,
     /// How answers are kept; `None` passes every request.

@@ -17,6 +17,7 @@
 
 mod resource;
 
+pub mod anomaly;
 pub mod cache;
 pub mod canonical;
 pub mod compress;
@@ -44,6 +45,7 @@ pub mod value;
 #[cfg(test)]
 mod tests;
 
+pub use anomaly::{AnomalyAction, AnomalyPolicy, AnomalySignal};
 pub use cache::{
     CachePolicy, HeuristicPolicy, KeyPolicy, QueryPolicy, RequestDirectives, SetCookie,
     StalePolicy, TtlPolicy,

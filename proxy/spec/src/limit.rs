@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::anomaly::AnomalyPolicy;
 use crate::resource::{resource, words};
 use crate::units::Rate;
 
@@ -46,6 +47,8 @@ resource! {
         pub show: bool = false,
         /// With `calendar`: how far the clock it goes by is ahead of UTC.
         pub utc_offset: Duration = Duration::ZERO,
+        /// Watches its clients for what is unusual; nobody does when absent.
+        pub anomaly: Option<AnomalyPolicy>,
     }
 }
 

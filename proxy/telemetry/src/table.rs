@@ -72,6 +72,14 @@ words! {
         LimitReportsFailed = "tidegate_limit_reports_failed_total", "Reports to the shared counts that failed.";
         LimitLedgerFull = "tidegate_limit_ledger_full_total", "Requests whose shared key had no room on the node.";
         LimitEvictions = "tidegate_limit_evictions_total", "Limit keys forgotten for room in the table.";
+        AnomalyClients = "tidegate_anomaly_clients_found_total", "Clients that stood out.";
+        AnomalyRoutes = "tidegate_anomaly_routes_found_total", "Times a route stood out.";
+        AnomalyShadowed = "tidegate_anomaly_shadowed_total", "Clients for whom it was counted what a tighter limit would deny.";
+        AnomalyTightened = "tidegate_anomaly_tightened_total", "Clients whose limit was tightened for a while.";
+        AnomalyHeldBack = "tidegate_anomaly_held_back_total", "Clients not tightened because as many were as may be at the same time.";
+        AnomalyReleased = "tidegate_anomaly_released_total", "Clients released because they kept quiet or their time was up.";
+        AnomalyWouldDeny = "tidegate_anomaly_would_deny_total", "Requests that passed, which a tighter limit in shadow would have denied.";
+        AnomalyDenied = "tidegate_anomaly_denied_total", "Requests denied by a tightened limit.";
         SignatureVerified = "tidegate_sign_verified_total", "Signed requests that verified.";
         SignatureDenied = "tidegate_sign_denied_total", "Requests denied for want of a valid signature.";
         MediaReports = "tidegate_media_reports_total", "Requests with which players said something about themselves (CMCD).";
@@ -123,6 +131,9 @@ words! {
         LimitKeys = "tidegate_limit_keys", "Keys in the limit table.";
         LimitStoresAlone = "tidegate_limit_stores_alone", "Stores of shared counts that are out of reach: this node decides alone.";
         LimitDelayed = "tidegate_limit_delayed", "Requests that wait for their turn under a leaky bucket.";
+        AnomalyClientsObserved = "tidegate_anomaly_clients_observed", "Clients that stand out and about whom nothing is done.";
+        AnomalyClientsShadow = "tidegate_anomaly_clients_shadow", "Clients for whom it is counted what a tighter limit would deny.";
+        AnomalyClientsTightened = "tidegate_anomaly_clients_tightened", "Clients whose limit is tightened.";
         PluginsLoaded = "tidegate_plugins_loaded", "Plugins in force.";
     }
 }

@@ -73,6 +73,7 @@ fn beat<H: Handler>(shared: &Shared, handler: &H) -> Beat {
         tables: shared.positions(),
         version: shared.config.version.clone(),
         stats: handler.stats(),
+        anomalies: handler.anomalies(),
         address: shared.config.reached_at.clone(),
         labels: shared.config.labels.clone(),
     }

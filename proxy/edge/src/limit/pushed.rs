@@ -9,7 +9,8 @@
 //! | `key/LIMIT/VALUE` | `{"rate":"100/s","burst":10}`, `{"at_once":5}`, `{"block":true}` or `{"free":true}` |
 //! | `key/LIMIT/NAME` | the same with `"key":["VALUE","VALUE"]`, for a key of several parts |
 //! | `known/LIMIT/HASH` | none: a key that was given out, by the SHA-256 of its value in hex |
-//! | `switch/LIMIT` | `{"enforce_percent":0}` or `{"enabled":false}` |
+//! | `switch/LIMIT` | `{"enforce_percent":0}`, `{"enabled":false}` or `{"tighten":false}` |
+//! | `tight/LIMIT/HASH` | what the control plane has found about a client; see `tight.rs` |
 //!
 //! As long as a limit has `known` keys, requests with any other key are counted by their network (/24,
 //! IPv6 /64) instead: making keys up is no way to a fresh bucket, and takes no room in the table.
@@ -54,6 +55,8 @@ pub(crate) struct Overlay {
 struct OverLimit {
     /// The limit as its switch has it.
     switched: Option<Rule>,
+    /// Clients that stand out are listed and no more.
+    never_tightens: bool,
     keys: HashMap<u64, OverKey>,
     /// First eight bytes of the hashes of all keys given out; empty: any key is good.
     known: HashSet<u64>,
@@ -86,6 +89,7 @@ struct Entry {
     free: bool,
     enforce_percent: Option<u16>,
     enabled: Option<bool>,
+    tighten: Option<bool>,
 }
 
 // === impl Pushed ===
@@ -142,6 +146,12 @@ impl Pushed {
 // === impl Overlay ===
 
 impl Overlay {
+    /// Whether no client of a limit is tightened, whatever it does.
+    pub(super) fn never_tightens(&self, index: LimitIndex) -> bool {
+        let over = self.limits.get(index.0 as usize).and_then(Option::as_deref);
+        over.is_some_and(|over| over.never_tightens)
+    }
+
     /// The rule and key that count for a request.
     pub(super) fn rule<'o>(
         &'o self,
@@ -194,6 +204,7 @@ impl OverLimit {
         let entry = Entry::deserialize(value).map_err(|error| error.to_string())?;
         if kind == "switch" {
             self.switched = Some(entry.switched(rule)?);
+            self.never_tightens = entry.tighten == Some(false);
             return Ok(());
         }
         let values = entry.key.clone().unwrap_or_else(|| vec![rest.to_owned()]);

@@ -15,6 +15,7 @@ use crate::{
     fetch,
     identity::Identity,
     lane::{Account, Lane},
+    limit::Watched,
     lookup::Found,
     request::{self, Admitted, Context, Permitted, Received, Verified},
     route,
@@ -48,7 +49,8 @@ pub(crate) async fn get(
     let facts = ConnectionFacts::plain(own, own, false);
     let identity = Identity { scheme, ..Identity::of(&edge.node.trust, &facts, &head) };
     let cx = Context::new(&edge.node, &running, edge.node.clock.now(), &facts, identity);
-    let received = Received { cx, head: &head, edits: None, charged: None, labels: None };
+    let (charged, watched) = (None, Watched::NONE);
+    let received = Received { cx, head: &head, edits: None, charged, watched, labels: None };
     let routed = route::find(received).ok()?;
     let verified = super::enter(Verified::not_required(routed)).ok()?;
     let admitted = Admitted { permitted: Permitted { verified }, plugins: None };

@@ -7,7 +7,7 @@ use super::sketch::Window;
 use crate::key::KeyHash;
 
 /// Half of a rate is forgotten after two buckets.
-const FAST: f64 = 0.707_106_781;
+const FAST: f64 = std::f64::consts::FRAC_1_SQRT_2;
 /// Half of a share is forgotten after thirty buckets: what comes slowly must add up.
 const SLOW: f64 = 0.977_159_968;
 /// Keys that are followed of one limit; the smallest are forgotten.

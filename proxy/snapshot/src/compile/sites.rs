@@ -23,7 +23,7 @@ use crate::material::Material;
 use crate::rewrite::Rewrite;
 use crate::snapshot::{
     Action, KeysetIndex, LimitIndex, LinkDomainIndex, Media, PluginIndex, RedirectsIndex, Respond,
-    Route, Site, UpstreamIndex,
+    Route, Site, UpstreamIndex, WATCHED_PER_ROUTE_MAX,
 };
 
 /// What the routes of a site take over from it.
@@ -169,6 +169,16 @@ impl<'s> Compiler<'s> {
             );
             self.problem(format!("{path}.limits"), message);
         }
+        let watches = |limit: &&LimitIndex| {
+            self.spec.limits.get(limit.0 as usize).is_some_and(|limit| limit.anomaly.is_some())
+        };
+        let watched = limits.iter().filter(watches).count();
+        if watched > WATCHED_PER_ROUTE_MAX {
+            let message = format!(
+                "the clients of {watched} limits are watched here, the site's included; {WATCHED_PER_ROUTE_MAX} can be"
+            );
+            self.problem(format!("{path}.limits"), message);
+        }
         let headers = HeaderPolicy {
             request: shared.headers.request.then(&headers.request),
             response: shared.headers.response.then(&headers.response),
@@ -200,6 +210,7 @@ impl<'s> Compiler<'s> {
             access,
             verify: verify.map(KeysetIndex),
             limits,
+            watched: watched > 0,
             plugins: joined(&shared.plugins, plugins).map(PluginIndex).collect(),
             cache,
             media,
