@@ -1,6 +1,7 @@
 //! `tidegate`: the composition root. It reads the command line and calls into the parts.
 
 mod admin;
+mod anomalies;
 mod cli;
 mod plugin;
 mod programs;

@@ -1,7 +1,7 @@
 //! The table of verbs. Parsing, help and completions are made from it.
 
 use crate::{
-    admin,
+    admin, anomalies,
     cli::{Opt, Verb},
     plugin, programs, sign, up,
 };
@@ -360,6 +360,20 @@ pub(crate) const VERBS: &[Verb] = &[
             opt("segments", "N", "3", "segments of each playlist"),
         ]],
         run: admin::warm,
+    },
+    Verb {
+        name: "anomalies",
+        arguments: "",
+        summary: "clients and routes that stand out: on all nodes, or with --admin on one",
+        options: &[
+            FLEET,
+            &[
+                opt("admin", "URL", "", "the admin address of one node, http://127.0.0.1:8081"),
+                opt("limit", "NAME", "", "with --admin and --value: the limit of one client"),
+                opt("value", "KEY", "", "the client's key as it sends it; its line is shown alone"),
+            ],
+        ],
+        run: anomalies::anomalies,
     },
     Verb {
         name: "explain",

@@ -8,10 +8,10 @@ use http::{HeaderName, Method};
 use serde::Serialize;
 use serde_json::Value;
 use tidegate_control_api::{
-    Applied, AuditPage, BlobRef, Enrol, EnrolmentCreated, EnrolmentNew, NodeList, PluginList,
-    PluginNew, PluginVersion, Purge, PurgeReport, RevisionPage, Role, Rollout, RolloutNew,
-    TableBase, TableHead, TableOp, TableOps, TableSeq, Token, TokenCreated, TokenNew, Validation,
-    paths,
+    AnomalyPage, Applied, AuditPage, BlobRef, Enrol, EnrolmentCreated, EnrolmentNew, NodeList,
+    PluginList, PluginNew, PluginVersion, Purge, PurgeReport, RevisionPage, Role, Rollout,
+    RolloutNew, TableBase, TableHead, TableOp, TableOps, TableSeq, Token, TokenCreated, TokenNew,
+    Validation, paths,
 };
 
 use crate::transport::{Transport, headers};
@@ -244,6 +244,11 @@ impl Client {
         let kind = headers(&[(CONTENT_TYPE, "application/x-tidegate-counters")]);
         let response = self.transport.send(Method::POST, paths::COUNTERS, kind, batch).await?;
         self.transport.whole(response).await
+    }
+
+    /// Clients and routes that stand out.
+    pub async fn anomalies(&self) -> Result<AnomalyPage> {
+        self.get(paths::ANOMALIES).await
     }
 
     async fn get<T: serde::de::DeserializeOwned>(&self, path: &str) -> Result<T> {

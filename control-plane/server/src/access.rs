@@ -67,6 +67,7 @@ pub(crate) const ACCESS: &[(Method, &str, Option<Permission>)] = {
         (Method::POST, paths::COUNTERS, Some(P::Report)),
         (Method::POST, paths::RLS, Some(P::Report)),
         (Method::GET, paths::LIMITS, Some(P::NodesRead)),
+        (Method::GET, paths::ANOMALIES, Some(P::NodesRead)),
         (Method::GET, paths::AUDIT, Some(P::AuditRead)),
         (Method::GET, paths::TOKENS, Some(P::TokensWrite)),
         (Method::POST, paths::TOKENS, Some(P::TokensWrite)),

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tidegate_control_store::{AuditNew, Store};
 use tokio_util::sync::CancellationToken;
 
+use crate::anomalies::Anomalies;
 use crate::config::PluginCheck;
 use crate::counters::Counters;
 use crate::feed::Feed;
@@ -25,6 +26,7 @@ pub(crate) struct Parts {
     pub(crate) feed: Feed,
     pub(crate) metrics: Metrics,
     pub(crate) counters: Counters,
+    pub(crate) anomalies: Anomalies,
     pub(crate) compiled: Compiled,
     pub(crate) stop: CancellationToken,
     pub(crate) plugin_check: Option<PluginCheck>,
@@ -54,6 +56,7 @@ impl App {
             tokens,
             metrics,
             counters,
+            anomalies: Anomalies::default(),
             compiled: Compiled::default(),
             stop: CancellationToken::new(),
             plugin_check,

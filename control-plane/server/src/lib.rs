@@ -14,6 +14,7 @@
 
 mod access;
 mod admin;
+mod anomalies;
 mod app;
 mod blobs;
 mod config;

@@ -51,9 +51,12 @@ pub(crate) async fn heartbeat(
     State(app): State<App>,
     caller: Caller,
     Path(node): Path<String>,
-    Json(beat): Json<Beat>,
+    Json(mut beat): Json<Beat>,
 ) -> Result<StatusCode, Refusal> {
     caller.speaks_for(&node)?;
+    if let Some(report) = beat.anomalies.take() {
+        app.anomalies.report(&node, report);
+    }
     app.store.node_beat(&node, beat).await?;
     Ok(StatusCode::NO_CONTENT)
 }

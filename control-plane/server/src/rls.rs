@@ -155,7 +155,8 @@ pub(crate) async fn should_rate_limit(State(app): State<App>, body: Bytes) -> Re
     }
 }
 
-async fn snapshot(app: &App) -> Result<Arc<Snapshot>, String> {
+/// The newest spec, compiled.
+pub(crate) async fn snapshot(app: &App) -> Result<Arc<Snapshot>, String> {
     let revision = app.feed.fleet().borrow().heads.revision;
     let kept = || app.compiled.0.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(snapshot) = kept().as_ref().filter(|snapshot| snapshot.revision == revision) {

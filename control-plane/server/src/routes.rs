@@ -12,7 +12,8 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::faults::Refusal;
 use crate::{
-    access, admin, blobs, counters, nodes, page, plugins, purges, rls, specs, tables, watch,
+    access, admin, anomalies, blobs, counters, nodes, page, plugins, purges, rls, specs, tables,
+    watch,
 };
 
 /// Bodies that are read whole: a spec with all its redirects.
@@ -49,6 +50,7 @@ pub(crate) fn router(app: &App) -> Router {
         .routes(routes!(purges::show))
         .routes(routes!(counters::exchange))
         .routes(routes!(counters::list))
+        .routes(routes!(anomalies::list))
         .routes(routes!(admin::audit))
         .routes(routes!(admin::tokens, admin::token_add))
         .routes(routes!(admin::token_drop))

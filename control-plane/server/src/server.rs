@@ -13,7 +13,7 @@ use crate::config::ServerConfig;
 use crate::counters::Counters;
 use crate::metrics::Metrics;
 use crate::tokens::{Tokens, digest, read_or_make};
-use crate::{counters, rollouts, routes};
+use crate::{anomalies, counters, rollouts, routes};
 
 /// How long open requests may take to end when the server stops, in milliseconds.
 const STOP_MS_MAX: u64 = 3_000;
@@ -84,6 +84,7 @@ impl Server {
         tasks.spawn(feed(app.clone()));
         tasks.spawn(rollouts::run(app.clone()));
         tasks.spawn(counters::keep(app.clone()));
+        tasks.spawn(anomalies::keep(app.clone()));
         tasks.spawn(serve(app.clone(), listener));
         tracing::info!(%local_addr, "control plane listens");
         Ok(Handle { local_addr, app, tasks })

@@ -68,6 +68,7 @@ const DOORS: &[(&str, &str, Permission)] = {
         ("POST", "/v1/enrolments", P::NodesWrite),
         ("POST", "/v1/counters", P::Report),
         ("GET", "/v1/limits", P::NodesRead),
+        ("GET", "/v1/anomalies", P::NodesRead),
         ("GET", "/v1/audit", P::AuditRead),
         ("GET", "/v1/tokens", P::TokensWrite),
         ("POST", "/v1/tokens", P::TokensWrite),

@@ -98,6 +98,7 @@ struct State {
     routes: HashMap<String, RouteWatch>,
     tallies: HashMap<(String, u64), Arc<Tally>>,
     buckets: u64,
+    looks: u64,
 }
 
 struct LimitState {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where it cannot go on")]
 
 mod access;
+mod anomalies;
 mod change;
 mod compressed;
 mod crowd;

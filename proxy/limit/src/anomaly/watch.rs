@@ -548,6 +548,17 @@ impl Seen {
     }
 }
 
+impl Action {
+    /// The word in settings and pages.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Observe => "observe",
+            Self::Shadow => "shadow",
+            Self::Tighten => "tighten",
+        }
+    }
+}
+
 impl Signal {
     /// The word in settings, logs and pages.
     pub const fn as_str(self) -> &'static str {

@@ -23,14 +23,20 @@ use crate::{Edge, clock::Now};
 /// How many buckets different clients are counted for.
 const CLIENTS_BUCKETS: u64 = 30;
 
-/// Watches as long as the node runs.
-pub(crate) async fn watch(edge: Weak<Edge>) {
-    loop {
-        let Some(clock) = edge.upgrade().map(|edge| edge.node.clock.clone()) else { return };
-        let now_us = clock.now().mono_us;
-        clock.sleep_until((now_us / BUCKET_US + 1) * BUCKET_US).await;
-        let Some(edge) = edge.upgrade() else { return };
-        edge.watch_once().await;
+/// Watches as long as the node runs. No bucket is left out because looking at the one before took its time.
+pub(crate) fn watch(edge: Weak<Edge>) -> impl Future<Output = ()> + Send {
+    let clock = edge.upgrade().map(|edge| edge.node.clock.clone());
+    let begin = |now: Now| now.mono_us / BUCKET_US * BUCKET_US;
+    let first_us = clock.as_ref().map_or(0, |clock| begin(clock.now()) + BUCKET_US);
+    async move {
+        let Some(clock) = clock else { return };
+        let mut until_us = first_us;
+        loop {
+            clock.sleep_until(until_us).await;
+            let Some(edge) = edge.upgrade() else { return };
+            edge.watch_once().await;
+            until_us = (until_us + BUCKET_US).max(begin(clock.now()));
+        }
     }
 }
 
@@ -49,6 +55,7 @@ impl Edge {
         state.follow(snapshot, now.mono_us);
         // What was counted under the numbers of another configuration is left out.
         if std::mem::replace(&mut state.revision, snapshot.revision) != snapshot.revision {
+            state.looks += 1;
             return;
         }
         state.buckets += 1;
@@ -59,6 +66,7 @@ impl Edge {
         }
         state.turn_routes(snapshot, &saw, now.mono_us);
         watcher.tighten(&mut state, snapshot, now);
+        state.looks += 1;
     }
 }
 

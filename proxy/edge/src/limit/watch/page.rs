@@ -7,7 +7,7 @@ use tidegate_control_client::api::{
     AnomalousClient, AnomalousRoute, AnomalyPage, AnomalyReport, Busiest, Busy, WatchedLimit,
 };
 use tidegate_http::percent_decode;
-use tidegate_limit::anomaly::{Action, Found, Signal, Stage};
+use tidegate_limit::anomaly::{Found, Signal, Stage};
 
 use super::{LimitState, State, decide::watched};
 use crate::Edge;
@@ -19,21 +19,31 @@ const FLEET: &str = "fleet";
 
 impl Edge {
     /// The page; with `limit=NAME&value=KEY` the one client that has this key.
-    pub(crate) fn anomalies(&self, query: &str) -> Value {
+    pub fn anomalies(&self, query: &str) -> Value {
         let asked = |name: &str| {
             let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
             pairs.filter(|(key, _)| *key == name).find_map(|(_, value)| percent_decode(value))
         };
         let mut page = self.anomaly_page();
         if let (Some(limit), Some(value)) = (asked("limit"), asked("value")) {
-            let running = self.node.running.load();
-            let rule = running.snapshot.limits.iter().find(|rule| rule.name() == limit);
-            let key = rule.and_then(|rule| self.node.limit_table.key_of(rule, &[&value]));
-            let key = key.map(|key| format!("{:016x}", key.0));
+            let key = self.anomaly_key(&limit, &value);
             page.clients
                 .retain(|client| client.limit == limit && Some(&client.key) == key.as_ref());
         }
         json!(page)
+    }
+
+    /// How the page calls the client that has this key under a limit.
+    pub fn anomaly_key(&self, limit: &str, value: &str) -> Option<String> {
+        let running = self.node.running.load();
+        let rule = running.snapshot.limits.iter().find(|rule| rule.name() == limit)?;
+        let key = self.node.limit_table.key_of(rule, &[value])?;
+        Some(format!("{:016x}", key.0))
+    }
+
+    /// How often it was looked who stands out.
+    pub fn watched_buckets(&self) -> u64 {
+        self.node.watcher.state().looks
     }
 
     /// Who stands out on this node.
@@ -113,14 +123,9 @@ fn busy((key, seen): (tidegate_limit::KeyHash, tidegate_limit::anomaly::Seen)) -
 
 fn watched_limit(name: &str, state: &LimitState) -> WatchedLimit {
     let usual = state.watch.usual();
-    let action = match state.watch.settings().action {
-        Action::Observe => "observe",
-        Action::Shadow => "shadow",
-        Action::Tighten => "tighten",
-    };
     WatchedLimit {
         limit: name.to_owned(),
-        action: action.to_owned(),
+        action: state.watch.settings().action.as_str().to_owned(),
         warm: usual.warm,
         clients: usual.clients.round(),
         usual_rate: usual.rate,
