@@ -190,6 +190,12 @@ pub(crate) fn purge(args: Args) -> Result<ExitCode> {
     if targets.is_empty() {
         bail!("say what to purge: URL..., --tag, --prefix, --host or --all");
     }
+    if let Some(admin) = args.get("admin").filter(|admin| !admin.is_empty()) {
+        let wish = json!({ "targets": targets, "soft": args.flag("soft") }).to_string();
+        let (status, body) = runtime()?.block_on(send("POST", &format!("{admin}/purge"), wish))?;
+        say(&String::from_utf8_lossy(&body));
+        return Ok(if status == 200 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
     let wait_ms = args.read("wait")?.unwrap_or(5000);
     let purge = Purge { targets, soft: args.flag("soft"), wait_ms };
     let report = call(&args, |client| async move { client.purge(&purge).await })?;

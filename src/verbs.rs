@@ -202,6 +202,12 @@ pub(crate) const VERBS: &[Verb] = &[
                 opt("all", "", "", "everything"),
                 opt("soft", "", "", "mark it stale instead of removing it"),
                 opt("wait", "MS", "5000", "how long to wait for the edges"),
+                opt(
+                    "admin",
+                    "URL",
+                    "",
+                    "only this edge, by its admin pages, without a control plane",
+                ),
             ],
         ],
         run: admin::purge,

@@ -232,7 +232,7 @@ fn explain_target(
                 "age_ms": sums.evaluation.age_ms,
                 "fresh_for_ms": sums.evaluation.fresh_for_ms,
                 "freshness_lifetime_s": sums.lifetime.seconds,
-                "lifetime_source": format!("{:?}", sums.lifetime.source),
+                "lifetime_source": sums.lifetime.source.as_str(),
                 "apparent_age_ms": sums.apparent_age_ms,
                 "response_delay_ms": sums.response_delay_ms,
                 "corrected_initial_age_ms": sums.corrected_initial_age_ms,

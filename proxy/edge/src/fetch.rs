@@ -194,7 +194,12 @@ async fn answer<'r, L: Lane>(
         Ok(Arrival::Stream(head)) => {
             Ok(serve_stream(slow, admitted, reader, &head, why, lane).await)
         }
-        Ok(Arrival::Object(object)) => Ok(serve_settled(slow, admitted, object, lane).await),
+        Ok(Arrival::Object(object)) => {
+            let forward = Some(Forward::of(why));
+            let status =
+                CacheStatus { forward, collapsed: !reader.is_leader(), ..CacheStatus::default() };
+            Ok(serve_settled(slow, admitted, object, status, lane).await)
+        }
         Ok(Arrival::Again) => Err((admitted, lane)),
         Err(error) => {
             let fault = led.and_then(|led| take(&led.fault));
@@ -308,9 +313,19 @@ fn validate_in_background(
 
 /// Serves a stored response from the slow lane.
 pub(crate) async fn serve_hit<L: Lane>(slow: &Slow<'_>, hit: Hit<'_>, lane: L) -> (L, Ended) {
+    let status = hit_status(&hit.evaluation);
+    serve_stored(slow, hit, &status, lane).await
+}
+
+async fn serve_stored<L: Lane>(
+    slow: &Slow<'_>,
+    hit: Hit<'_>,
+    status: &CacheStatus,
+    lane: L,
+) -> (L, Ended) {
     let hit = compress::complete(hit).await;
     let (composed, phase) = (hit.compose(), hit.phase());
-    let (_admitted, dress) = dress(slow, hit.admitted, &hit_status(&hit.evaluation));
+    let (_admitted, dress) = dress(slow, hit.admitted, status);
     let mut dressed = Dressed::new(lane, dress, false);
     let Composed { head, framing, pieces } = composed;
     let sent = async {
@@ -365,11 +380,19 @@ async fn serve_settled<L: Lane>(
     slow: &Slow<'_>,
     admitted: Admitted<'_>,
     object: Arc<Object>,
+    status: CacheStatus,
     lane: L,
 ) -> (L, Ended) {
     let evaluation = evaluation(&admitted, &object);
     let fresh = evaluation.fresh_for_ms > 0 || object.meta().no_cache;
-    let (lane, ended) = serve_hit(slow, Hit::new(admitted, object, evaluation), lane).await;
+    let status = CacheStatus {
+        forward_status: fresh.then_some(304),
+        detail: (!fresh).then_some(Why::IfError),
+        ttl_s: Some(evaluation.fresh_for_ms.div_euclid(1000)),
+        ..status
+    };
+    let hit = Hit::new(admitted, object, evaluation);
+    let (lane, ended) = serve_stored(slow, hit, &status, lane).await;
     let phase = if fresh { Phase::Revalidated } else { Phase::Stale };
     (lane, Ended { phase, ..ended })
 }

@@ -43,6 +43,7 @@ use crate::{
     rescue,
     running::Running,
     slow,
+    socket::limit_unsent,
 };
 use shared::{Mailbox, Shared, Side, State};
 
@@ -50,6 +51,8 @@ use shared::{Mailbox, Shared, Side, State};
 const INPUT_BYTES: usize = 96 * 1024;
 /// Frames collected before they are written.
 const OUT_BYTES_MAX: usize = 256 * 1024;
+/// Bytes that the kernel takes before the client has room for them: what is urgent waits behind these.
+const UNSENT_BYTES: u32 = 128 * 1024;
 /// How often a connection is looked after: while it has streams, and while it has none.
 const TICK_MS: [u64; 2] = [1_000, 5_000];
 
@@ -126,6 +129,7 @@ pub(crate) async fn run(
     input: Vec<u8>,
     shutdown: &ShutdownWatch,
 ) {
+    limit_unsent(&*stream, UNSENT_BYTES);
     let mut driver = Driver::new(edge, stream, facts, input);
     let gently = poll_fn(|cx| driver.poll(edge, shutdown, cx)).await;
     driver.shared.end();

@@ -15,7 +15,7 @@ use std::{
 
 use tidegate_cache::{
     ByteRange, CacheStatus, Extent, Forward, Key, OneRange, Precondition, Reason as Why, Verdict,
-    preconditions,
+    preconditions, validation_fields,
 };
 use tidegate_http::{FieldList, Known, Method};
 use tidegate_store::{Arrival, Fill, FillHead, Flight, Object, Reader, Wanted};
@@ -111,12 +111,16 @@ async fn at_hand(
     })?;
     let mut objects: Vec<Arc<Object>> = Vec::with_capacity(cover.pieces.len());
     for piece in &cover.pieces {
-        let object = stored(slow, admitted, piece.key).await;
+        let object = stored(slow, piece.key).await;
         let fits = object.filter(|object| belongs(object, &cover, objects.first()));
         let Some(object) = fits else {
             node.parts.forget(key);
             return None;
         };
+        // Stale, or not good enough for this client: it is fetched anew, as a part.
+        if evaluation(admitted, &object).verdict != Verdict::Serve {
+            return None;
+        }
         objects.push(object);
     }
     let condition = admitted.received().fields().first(Known::IfRange.as_str());
@@ -127,14 +131,13 @@ async fn at_hand(
     meant.then_some(Stored { cover, objects })
 }
 
-async fn stored(slow: &Slow<'_>, admitted: &Admitted<'_>, part: Key) -> Option<Arc<Object>> {
+async fn stored(slow: &Slow<'_>, part: Key) -> Option<Arc<Object>> {
     let store = &slow.edge.node.store;
     let none = FieldList::new();
-    let object = match store.lookup(&part, &none) {
+    match store.lookup(&part, &none) {
         Ok(object) => Some(object),
         Err(_) => store.recall(&part, &none).await,
-    };
-    object.filter(|object| evaluation(admitted, object).verdict == Verdict::Serve)
+    }
 }
 
 /// What is stored says itself what it is: the list of parts may be behind.
@@ -213,7 +216,8 @@ async fn fetch<'r, L: Lane>(
 ) -> Way<'r, L> {
     let Some(part) = key_of(key, &admitted) else { return Way::Usual(admitted, lane) };
     let mut led = None;
-    let mut reader = match begin(slow, &admitted, part) {
+    let stale = stored(slow, part).await;
+    let mut reader = match begin(slow, &admitted, part, stale.as_ref()) {
         // It has come since; the next look finds it.
         Flight::Ready(_) => return Way::Usual(admitted, lane),
         Flight::Join(reader) => {
@@ -234,7 +238,17 @@ async fn fetch<'r, L: Lane>(
             let (lane, ended) = send_arriving(slow, admitted, reader, &head, lane).await;
             Way::Served(lane, ended)
         }
-        Ok(Arrival::Object(_)) => Way::Usual(admitted, lane),
+        Ok(Arrival::Object(_)) => {
+            // A part that the origin confirmed.
+            let asked = OneRange::of(admitted.received().fields());
+            match at_hand(slow, &admitted, key, asked).await {
+                Some(stored) => {
+                    let (lane, ended) = send_stored(slow, admitted, stored, true, lane).await;
+                    Way::Served(lane, ended)
+                }
+                None => Way::Usual(admitted, lane),
+            }
+        }
         // It cannot be shared: each asks for its own.
         Ok(Arrival::Again) => {
             let (lane, ended) = plain::pass(slow, admitted, Why::HitForMiss, None, lane).await;
@@ -257,12 +271,17 @@ async fn fetch<'r, L: Lane>(
     }
 }
 
-fn begin(slow: &Slow<'_>, admitted: &Admitted<'_>, part: Key) -> Flight {
+fn begin(
+    slow: &Slow<'_>,
+    admitted: &Admitted<'_>,
+    part: Key,
+    stale: Option<&Arc<Object>>,
+) -> Flight {
     let store = &slow.edge.node.store;
     let url = admitted.route().cache.as_ref().map(|policy| admitted.target().url(policy));
     let now_ms = slow.edge.node.clock.now().unix_us / 1000;
     let fields = admitted.received().fields();
-    store.begin(&Wanted { key: part, url: &url.unwrap_or_default(), fields, now_ms }, None)
+    store.begin(&Wanted { key: part, url: &url.unwrap_or_default(), fields, now_ms }, stale)
 }
 
 fn start(
@@ -273,6 +292,10 @@ fn start(
     part: Key,
 ) -> Option<(Led, Whole)> {
     let mut outbound = outbound::build(admitted, Purpose::Fill)?;
+    if let Some(stale) = fill.stale() {
+        validation_fields(stale.meta(), &mut outbound.fields);
+        Counter::CacheRevalidations.inc();
+    }
     for name in [Known::Range, Known::IfRange] {
         if let Some(value) = admitted.received().fields().first(name.as_str()) {
             outbound.fields.set(name.as_str(), value);

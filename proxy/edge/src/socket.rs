@@ -15,9 +15,10 @@ use std::{
 
 use async_trait::async_trait;
 use pingora_core::protocols::{
-    GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
+    GetProxyDigest, GetSocketDigest, GetTimingDigest, IO, Peek, Shutdown, SocketDigest, Ssl,
     TimingDigest, UniqueID, UniqueIDType, raw_connect::ProxyDigest,
 };
+use socket2::SockRef;
 use tidegate_tls::TlsStream;
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
@@ -42,6 +43,16 @@ enum Io {
 /// An accepted connection inside TLS.
 #[derive(Debug)]
 pub(crate) struct Secure(pub(crate) TlsStream<Socket>);
+
+/// Lets the kernel take no more of what is sent than this before the client has room for it.
+pub(crate) fn limit_unsent(stream: &dyn IO, bytes: u32) {
+    let any = stream.as_any();
+    let secure = any.downcast_ref::<Secure>().map(|secure| secure.0.get_ref());
+    if let Some(Socket { io: Io::Tcp(tcp), .. }) = secure.or_else(|| any.downcast_ref()) {
+        // Without it responses only leave in a less exact order.
+        let _ = SockRef::from(tcp).set_tcp_notsent_lowat(bytes);
+    }
+}
 
 // === impl Socket ===
 

@@ -149,6 +149,14 @@ impl Downstream for PartSink {
         mut head: ResponseHead,
         framing: ResponseFraming,
     ) -> Result<(), DownstreamGone> {
+        if head.status == 304
+            && let Some(part) = self.part.take_if(|part| part.stale().is_some())
+        {
+            let now_ms = self.edge.node.clock.now().unix_us / 1000;
+            // When it is for something else, those who wait go the usual way.
+            drop(part.not_modified(self.usual.policy(), &self.usual.asked(), &head, now_ms));
+            return Ok(());
+        }
         // That a range cannot be satisfied says nothing about the whole.
         if !matches!(head.status, 206 | 416) {
             return self.take_whole(head, framing);
