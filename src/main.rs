@@ -3,6 +3,7 @@
 mod admin;
 mod anomalies;
 mod cli;
+mod limits;
 mod plugin;
 mod programs;
 mod sign;

@@ -115,6 +115,8 @@ pub(crate) fn control_plane(args: Args) -> Result<ExitCode> {
         let mut config = ServerConfig::new(listen, folder(&args));
         config.db = args.get("db").map(str::to_owned);
         config.token_file = args.get("token-file").map(PathBuf::from);
+        config.seal_file = args.get("seal-file").map(PathBuf::from);
+        config.advertise = args.get("advertise").map(str::to_owned);
         config.plugin_check = Some(PluginCheck(Arc::new(crate::plugin::check)));
         let handle = Server::start(config).await?;
         eprintln!("control plane listens on http://{}", handle.local_addr);

@@ -3,7 +3,7 @@
 use crate::{
     admin, anomalies,
     cli::{Opt, Verb},
-    plugin, programs, sign, up,
+    limits, plugin, programs, sign, up,
 };
 
 const fn opt(
@@ -108,6 +108,18 @@ pub(crate) const VERBS: &[Verb] = &[
                     "sqlite:PATH or postgres://...; a file in the data folder by default",
                 ),
                 opt("token-file", "FILE", "", "the first admin's token; made when it is missing"),
+                opt(
+                    "seal-file",
+                    "FILE",
+                    "",
+                    "the key that secrets are sealed with; the same for all on one database",
+                ),
+                opt(
+                    "advertise",
+                    "HOST:PORT",
+                    "",
+                    "where others on the same database reach this one",
+                ),
             ],
             SUPERVISED,
         ],
@@ -380,6 +392,47 @@ pub(crate) const VERBS: &[Verb] = &[
             ],
         ],
         run: anomalies::anomalies,
+    },
+    Verb {
+        name: "limits",
+        arguments: "",
+        summary: "what the limits of an edge decided, and which keys they deny most",
+        options: &[&[
+            opt("admin", "URL", "http://127.0.0.1:8081", "the edge's admin pages"),
+            opt("top", "N", "20", "denied keys to list"),
+            opt("json", "", "", "print JSON"),
+        ]],
+        run: limits::list,
+    },
+    Verb {
+        name: "limits set",
+        arguments: "LIMIT VALUE...",
+        summary: "other numbers for one key of a limit, on all nodes within the second",
+        options: &[
+            &[
+                opt("rate", "RATE", "", "such as 100/s"),
+                opt("burst", "N", "", "tokens of a full bucket"),
+                opt("at-once", "N", "", "requests at the same time"),
+                opt("block", "", "", "deny all of its requests"),
+                opt("free", "", "", "do not count it"),
+            ],
+            FLEET,
+        ],
+        run: limits::set,
+    },
+    Verb {
+        name: "limits unset",
+        arguments: "LIMIT VALUE...",
+        summary: "the spec's numbers for that key again",
+        options: &[FLEET],
+        run: limits::unset,
+    },
+    Verb {
+        name: "limits switch",
+        arguments: "LIMIT off|on|shadow|N%|spec",
+        summary: "switch a limit off, or enforce it on a share of the keys, without a new revision",
+        options: &[FLEET],
+        run: limits::switch,
     },
     Verb {
         name: "explain",

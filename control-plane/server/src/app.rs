@@ -13,6 +13,7 @@ use crate::config::PluginCheck;
 use crate::counters::Counters;
 use crate::feed::Feed;
 use crate::metrics::Metrics;
+use crate::office::Office;
 use crate::rls::Compiled;
 use crate::tokens::Tokens;
 
@@ -27,6 +28,7 @@ pub(crate) struct Parts {
     pub(crate) metrics: Metrics,
     pub(crate) counters: Counters,
     pub(crate) anomalies: Anomalies,
+    pub(crate) office: Office,
     pub(crate) compiled: Compiled,
     pub(crate) stop: CancellationToken,
     pub(crate) plugin_check: Option<PluginCheck>,
@@ -48,6 +50,7 @@ impl App {
         tokens: Tokens,
         metrics: Metrics,
         counters: Counters,
+        office: Office,
         plugin_check: Option<PluginCheck>,
     ) -> Self {
         Self(Arc::new(Parts {
@@ -57,6 +60,7 @@ impl App {
             metrics,
             counters,
             anomalies: Anomalies::default(),
+            office,
             compiled: Compiled::default(),
             stop: CancellationToken::new(),
             plugin_check,

@@ -24,6 +24,8 @@ pub struct ServerConfig {
     /// by default `seal.key` in the data folder. Servers on one database need the same one, and a
     /// backup of the database is of no use without it.
     pub seal_file: Option<PathBuf>,
+    /// Where other servers on the same database reach this one, `host:port`; by default where it listens.
+    pub advertise: Option<String>,
     /// More tokens that do not come from the database.
     pub tokens: Vec<StaticToken>,
     /// Checks modules before they enter the registry; without it they enter unchecked.
@@ -57,6 +59,7 @@ impl ServerConfig {
             db: None,
             token_file: None,
             seal_file: None,
+            advertise: None,
             tokens: Vec::new(),
             plugin_check: None,
         }

@@ -23,6 +23,7 @@ use tidegate_limit::global::{Answer, Batch, Held, Owner, Reply, Terms, Top, WIRE
 
 use crate::app::App;
 use crate::faults::Refusal;
+use crate::office;
 
 const SHARDS: usize = 16;
 /// Keys kept in all; about 200 bytes each.
@@ -39,29 +40,44 @@ const RECORD_BYTES: usize = 40;
 pub(crate) struct Counters {
     shards: [Mutex<Owner>; SHARDS],
     secret: [u8; 16],
-    epoch: u64,
+    epoch: AtomicU64,
     clock_us: AtomicU64,
-    file: PathBuf,
+    /// None where another server may take over: then what must be kept is in the database.
+    file: Option<PathBuf>,
 }
 
 impl Counters {
-    /// Takes up what the last process wrote down.
-    pub(crate) fn open(folder: &Path, secret: [u8; 16]) -> Self {
+    /// Takes up what the last process wrote down; on a shared database [`Counters::begin`] does.
+    pub(crate) fn open(folder: &Path, secret: [u8; 16], shared: bool) -> Self {
         let now_us = micros_now();
         let shard = |_| Mutex::new(Owner::new(ACCOUNTS_MAX / SHARDS, now_us));
         let counters = Self {
             shards: std::array::from_fn(shard),
             secret,
-            epoch: now_us,
+            epoch: AtomicU64::new(now_us),
             clock_us: AtomicU64::new(now_us),
-            file: folder.join("counters.log"),
+            file: (!shared).then(|| folder.join("counters.log")),
         };
-        let kept = std::fs::read(&counters.file).unwrap_or_default();
+        let kept = counters.file.as_ref().and_then(|file| std::fs::read(file).ok());
         // The last record of a key is the one that counts.
-        for record in kept.chunks_exact(RECORD_BYTES).rev().filter_map(held) {
-            counters.shard(record.key).restore(&record, now_us);
-        }
+        counters.restore(kept.unwrap_or_default().chunks_exact(RECORD_BYTES).rev(), now_us);
         counters
+    }
+
+    /// Forgets everything and begins with what the last owner wrote down.
+    pub(crate) fn begin(&self, kept: &[Vec<u8>]) {
+        let now_us = self.now_us();
+        for at in 0..SHARDS {
+            *self.lock(at) = Owner::new(ACCOUNTS_MAX / SHARDS, now_us);
+        }
+        self.restore(kept.iter().map(Vec::as_slice), now_us);
+        self.epoch.store(now_us, Relaxed);
+    }
+
+    fn restore<'r>(&self, records: impl Iterator<Item = &'r [u8]>, now_us: u64) {
+        for record in records.filter_map(held) {
+            self.shard(record.key).restore(&record, now_us);
+        }
     }
 
     fn shard(&self, key: u64) -> MutexGuard<'_, Owner> {
@@ -92,7 +108,7 @@ impl Counters {
             nodes = nodes.max(owner.nodes());
         }
         let nodes = u16::try_from(nodes).unwrap_or(u16::MAX);
-        Reply { secret: self.secret, nodes, epoch: self.epoch, answers }
+        Reply { secret: self.secret, nodes, epoch: self.epoch.load(Relaxed), answers }
     }
 
     /// For callers that are no nodes: so many tokens or none.
@@ -120,20 +136,20 @@ impl Counters {
         (all, keys)
     }
 
-    fn changed(&self, all: bool) -> Vec<u8> {
+    fn changed(&self, all: bool) -> Vec<Held> {
         let mut changed = Vec::new();
         for at in 0..SHARDS {
             self.lock(at).changed(FAST_FILL_US, all, &mut changed);
         }
-        changed.iter().flat_map(record).collect()
+        changed
     }
 
-    fn rewrite(&self) -> io::Result<(File, u64)> {
-        let bytes = self.changed(true);
-        let beside = self.file.with_extension("new");
+    fn rewrite(&self, path: &Path) -> io::Result<(File, u64)> {
+        let bytes: Vec<u8> = self.changed(true).iter().flat_map(record).collect();
+        let beside = path.with_extension("new");
         std::fs::write(&beside, &bytes)?;
-        std::fs::rename(&beside, &self.file)?;
-        let file = OpenOptions::new().append(true).open(&self.file)?;
+        std::fs::rename(&beside, path)?;
+        let file = OpenOptions::new().append(true).open(path)?;
         Ok((file, bytes.len() as u64))
     }
 }
@@ -146,25 +162,42 @@ pub(crate) async fn keep(app: App) {
             () = tokio::time::sleep(Duration::from_millis(WRITE_MS)) => false,
             () = app.stop.cancelled() => true,
         };
-        if let Err(error) = write(&app.counters, &mut open) {
-            tracing::error!(%error, "counts of limits are not kept");
+        let written = match &app.counters.file {
+            Some(path) => write(&app.counters, path, &mut open).map_err(|error| error.to_string()),
+            None => hand_down(&app).await.map_err(|error| error.to_string()),
+        };
+        if let Err(error) = written {
+            tracing::error!(error, "counts of limits are not kept");
             open = None;
         }
         if stopped {
-            return;
+            return office::leave(&app).await;
         }
     }
 }
 
-fn write(counters: &Counters, open: &mut Option<(File, u64, u64)>) -> io::Result<()> {
+/// Into the database, for the next owner.
+async fn hand_down(app: &App) -> tidegate_control_store::Result<()> {
+    if !app.office.is_owner() {
+        return Ok(());
+    }
+    let changed = app.counters.changed(false);
+    if changed.is_empty() {
+        return Ok(());
+    }
+    let records = changed.iter().map(|held| (held.key, record(held).to_vec())).collect();
+    app.store.counts_keep(records).await
+}
+
+fn write(counters: &Counters, path: &Path, open: &mut Option<(File, u64, u64)>) -> io::Result<()> {
     let (mut file, mut size, base) = match open.take() {
         Some(open) => open,
         None => {
-            let (file, size) = counters.rewrite()?;
+            let (file, size) = counters.rewrite(path)?;
             (file, size, size)
         }
     };
-    let bytes = counters.changed(false);
+    let bytes: Vec<u8> = counters.changed(false).iter().flat_map(record).collect();
     file.write_all(&bytes)?;
     size += bytes.len() as u64;
     *open = (size < FILE_BYTES_MIN.max(base * 4)).then_some((file, size, base));

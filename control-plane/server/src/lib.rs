@@ -24,6 +24,7 @@ mod faults;
 mod feed;
 mod metrics;
 mod nodes;
+mod office;
 mod page;
 mod plugins;
 mod purges;

@@ -28,6 +28,7 @@ use crate::app::App;
 /// The length before a gRPC message, and whether it is compressed.
 const PREFIX_BYTES: usize = 5;
 const INVALID_ARGUMENT: u16 = 3;
+const UNIMPLEMENTED: u16 = 12;
 const INTERNAL: u16 = 13;
 
 #[derive(Clone, PartialEq, Message)]
@@ -145,6 +146,9 @@ struct Counted {
 
 /// `ShouldRateLimit`.
 pub(crate) async fn should_rate_limit(State(app): State<App>, body: Bytes) -> Response {
+    if body.first() == Some(&1) {
+        return failed(UNIMPLEMENTED, "messages are not compressed here");
+    }
     let message = body.get(PREFIX_BYTES..).filter(|_| body[0] == 0);
     let Some(Ok(request)) = message.map(RateLimitRequest::decode) else {
         return failed(INVALID_ARGUMENT, "not one plain message of type RateLimitRequest");

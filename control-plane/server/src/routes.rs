@@ -12,8 +12,8 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::faults::Refusal;
 use crate::{
-    access, admin, anomalies, blobs, counters, nodes, page, plugins, purges, rls, specs, tables,
-    watch,
+    access, admin, anomalies, blobs, counters, nodes, office, page, plugins, purges, rls, specs,
+    tables, watch,
 };
 
 /// Bodies that are read whole: a spec with all its redirects.
@@ -77,6 +77,7 @@ pub(crate) fn router(app: &App) -> Router {
         .method_not_allowed_fallback(async || {
             Refusal::new(405, "method", "this path has no such method", "")
         })
+        .layer(from_fn_with_state(app.clone(), office::at_owner))
         .layer(from_fn_with_state(app.clone(), access::gate))
         .with_state(app.clone())
 }

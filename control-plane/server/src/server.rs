@@ -4,15 +4,17 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::serve::ListenerExt;
+use tidegate_control_api::Role;
 use tidegate_control_store::{Seal, Store, StoreError};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::app::App;
-use crate::config::ServerConfig;
+use crate::config::{ServerConfig, StaticToken};
 use crate::counters::Counters;
 use crate::metrics::Metrics;
-use crate::tokens::{Tokens, digest, read_or_make};
+use crate::office::{self, Office};
+use crate::tokens::{Tokens, digest, random_secret, read_or_make};
 use crate::{anomalies, counters, rollouts, routes};
 
 /// How long open requests may take to end when the server stops, in milliseconds.
@@ -66,37 +68,65 @@ impl Server {
         let folder =
             |source| ServerError::DataDir { path: config.data_dir.display().to_string(), source };
         std::fs::create_dir_all(&config.data_dir).map_err(folder)?;
-        let seal = seal(&config).map_err(ServerError::Tokens)??;
+        let seal_text = seal_text(&config).map_err(ServerError::Tokens)?;
+        // Whatever the length of the text, the key has 32 bytes.
+        let seal = Seal::new(&digest(&seal_text))?;
         let blobs = config.data_dir.join("blobs");
         let store = Store::open(&config.db_address(), &blobs, seal).await?;
-        let tokens = Tokens::open(&config, store.clone()).map_err(ServerError::Tokens)?;
-        let secret = read_or_make(&config.data_dir.join("counters.key"));
-        let secret = digest(&secret.map_err(ServerError::Tokens)?);
-        let mut half = [0; 16];
-        half.copy_from_slice(&secret.as_ref()[..16]);
-        let counters = Counters::open(&config.data_dir, half);
-        let app = App::new(store, tokens, Metrics::new()?, counters, config.plugin_check.clone());
-        app.feed.prime().await?;
         let listen = |source| ServerError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
         let local_addr = listener.local_addr().map_err(listen)?;
+        let shared = store.is_shared();
+        let [report, read] =
+            [Role::Service, Role::Viewer].map(|role| replica_secret(role, &seal_text));
+        let mut tokens = Tokens::open(&config, store.clone()).map_err(ServerError::Tokens)?;
+        if shared {
+            let name = || "replica".to_owned();
+            tokens.add(&StaticToken { name: name(), role: Role::Service, secret: report.clone() });
+            tokens.add(&StaticToken { name: name(), role: Role::Viewer, secret: read.clone() });
+        }
+        let secret = counts_secret(&config, shared.then_some(&*seal_text));
+        let counters =
+            Counters::open(&config.data_dir, secret.map_err(ServerError::Tokens)?, shared);
+        let holder = random_secret().map_err(ServerError::Tokens)?;
+        let address = config.advertise.clone().unwrap_or_else(|| local_addr.to_string());
+        let office = Office::new(shared, holder, address, [&report, &read]);
+        let check = config.plugin_check.clone();
+        let app = App::new(store, tokens, Metrics::new()?, counters, office, check);
+        app.feed.prime().await?;
         let mut tasks = JoinSet::new();
         tasks.spawn(feed(app.clone()));
         tasks.spawn(rollouts::run(app.clone()));
         tasks.spawn(counters::keep(app.clone()));
         tasks.spawn(anomalies::keep(app.clone()));
+        tasks.spawn(office::keep(app.clone()));
         tasks.spawn(serve(app.clone(), listener));
         tracing::info!(%local_addr, "control plane listens");
         Ok(Handle { local_addr, app, tasks })
     }
 }
 
-/// The key that secrets in the database are sealed with: made at the first start.
-fn seal(config: &ServerConfig) -> std::io::Result<Result<Seal, StoreError>> {
+/// What the key is made from that secrets in the database are sealed with: made at the first start.
+fn seal_text(config: &ServerConfig) -> std::io::Result<String> {
     let path = config.seal_file.clone().unwrap_or_else(|| config.data_dir.join("seal.key"));
-    let text = read_or_make(&path)?;
-    // Whatever the length of the text, the key has 32 bytes.
-    Ok(Seal::new(&digest(&text)))
+    read_or_make(&path)
+}
+
+/// What servers on one database know each other by: who has the seal can read all there is.
+fn replica_secret(role: Role, seal_text: &str) -> String {
+    let digest = digest(&format!("replicas of one database, {}\n{seal_text}", role.as_str()));
+    digest.iter().fold("tg_".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+}
+
+/// The secret that nodes hash the keys of limits with: the same from all servers on one database.
+fn counts_secret(config: &ServerConfig, seal_text: Option<&str>) -> std::io::Result<[u8; 16]> {
+    let text = match seal_text {
+        Some(seal_text) => format!("keys of limits\n{seal_text}"),
+        None => read_or_make(&config.data_dir.join("counters.key"))?,
+    };
+    let mut half = [0; 16];
+    half.copy_from_slice(&digest(&text)[..16]);
+    Ok(half)
 }
 
 async fn feed(app: App) {

@@ -36,7 +36,7 @@ impl Tokens {
         Ok(tokens)
     }
 
-    fn add(&mut self, token: &StaticToken) {
+    pub(crate) fn add(&mut self, token: &StaticToken) {
         let caller = Caller { name: token.name.clone(), role: token.role, node: None };
         self.fixed.insert(digest(&token.secret), caller);
     }

@@ -15,6 +15,7 @@
 mod audit;
 mod blob;
 mod counter;
+mod counts;
 mod error;
 mod node;
 mod plugin;
@@ -38,6 +39,7 @@ use tokio::sync::watch;
 pub use audit::AuditNew;
 pub use blob::{BLOB_BYTES_MAX, BlobUpload};
 pub use counter::Heads;
+pub use counts::CountsOwner;
 pub use error::StoreError;
 pub use node::{EdgePurged, LIVE_MS_MAX, NodeRow};
 pub use revision::{RevisionNew, StoredRevision};
@@ -53,6 +55,7 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 static MIGRATIONS: &[Migration] = &[
     Migration::new("001_init", include_str!("../migrations/001_init.sql")),
     Migration::new("002_plugins", include_str!("../migrations/002_plugins.sql")),
+    Migration::new("003_counts", include_str!("../migrations/003_counts.sql")),
 ];
 
 /// How the control plane's database is opened.
@@ -62,6 +65,7 @@ pub static OPTIONS: Options = Options::new("control", MIGRATIONS);
 pub static STATEMENTS: &[&[&Statement]] = &[
     audit::STATEMENTS,
     counter::STATEMENTS,
+    counts::STATEMENTS,
     node::STATEMENTS,
     plugin::STATEMENTS,
     purge::STATEMENTS,

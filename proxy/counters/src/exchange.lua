@@ -65,6 +65,12 @@ if charge > 0 then
   if quota then spent = spent + charge
   else at = math.max(at, now - math.max(span, late)) + charge * emission end
 end
+-- A node that was alone goes by its share until it has heard from here a few times.
+if late > active_us and unheard > 0 and not quota then
+  local ahead = math.floor(unheard * 3 * sync_us / late)
+  at = math.max(at, now) + ahead * emission
+  if n then n.paid = n.paid + ahead * emission end
+end
 
 local fill = burst * emission
 local demand, active, held, steady = 0, 0, 0, 0
@@ -101,9 +107,17 @@ local there = left()
 local target = math.max(limit + (there - burst / 2) * 2, limit / 2)
 local admit = 1
 if demand > target then admit = target / demand end
-local share = 0.1 / math.max(peers, 1)
+local even = 0.1 / math.max(peers, 1)
+local share = even
 if n then
   if steady > 0 then share = share + 0.9 * n.steady / steady end
+  -- Nobody gets what others still hold.
+  local free, known = 1, 0
+  for _, other in pairs(nodes) do
+    known = known + 1
+    if other ~= n then free = free - other.share end
+  end
+  share = math.min(share, math.max(free - even * math.max(peers - known, 0), 0))
   n.share = share
   redis.call('HSET', KEYS[1], node, string.format('%s %.0f %.3f %.3f %.0f %.0f %.0f %.6f %.0f %.0f',
     n.life, n.total, n.rate, n.steady, n.seen or now, n.held, n.till, n.share, n.from, n.paid))

@@ -13,6 +13,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use futures_util::{StreamExt, TryStreamExt, stream};
 use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig};
 use redis::cluster::ClusterClientBuilder;
 use redis::cluster_async::ClusterConnection;
@@ -28,6 +29,8 @@ const NODES_KEY: &str = "tidegate:limits:nodes";
 /// The share of a node that fell silent is kept so long, microseconds.
 const SILENT_US: u64 = 60_000_000;
 const CONNECT_MS_MAX: u64 = 1_000;
+/// Commands under way at the same time where each goes to the server of its own slot.
+const COMMANDS_AT_ONCE: usize = 256;
 /// A server that hangs must not hold the connection for good.
 const ANSWER_MS_MAX: u64 = 500;
 
@@ -107,6 +110,15 @@ impl Redis {
     /// # Errors
     /// The store is out of reach. What was granted on the way is lost, never granted again.
     pub async fn exchange(&self, batch: &Batch) -> Result<Reply> {
+        let exchanged = self.attempt(batch).await;
+        if exchanged.is_err() && matches!(self.address, Address::Cluster(_)) {
+            // The next one asks all addresses anew who has which slots now.
+            self.state.lock().await.connection = None;
+        }
+        exchanged
+    }
+
+    async fn attempt(&self, batch: &Batch) -> Result<Reply> {
         let mut connection = self.connection().await?;
         let secret = self.prepare(&mut connection).await?;
         let node = format!("{:016x}", batch.node);
@@ -270,12 +282,13 @@ async fn run(connection: &mut Connection, pipe: &Pipeline) -> Result<Vec<Value>>
     let values = match connection {
         Connection::Single(connection) => connection.req_packed_commands(pipe, 0, count).await?,
         Connection::Cluster(connection) => {
-            // Keys of a batch lie in different slots.
-            let mut values = Vec::with_capacity(count);
-            for command in pipe.cmd_iter() {
-                values.push(connection.req_packed_command(command).await?);
-            }
-            values
+            // Keys of a batch lie in different slots, which different servers have.
+            let send = |command: &redis::Cmd| {
+                let (mut connection, command) = (connection.clone(), command.clone());
+                async move { connection.req_packed_command(&command).await }
+            };
+            let sent = stream::iter(pipe.cmd_iter()).map(send).buffered(COMMANDS_AT_ONCE);
+            sent.try_collect().await?
         }
     };
     values.into_iter().map(|value| value.extract_error().map_err(CountersError::from)).collect()

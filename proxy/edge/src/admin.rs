@@ -7,6 +7,7 @@
 //! | `GET /metrics` | Prometheus text |
 //! | `GET /status` | revision, hash, connection to the control plane, cache, link tables (JSON) |
 //! | `GET /config` | the configuration in force, without secrets (JSON) |
+//! | `GET /v1/limits?top=20` | what each limit decided, and the keys denied most, by their hash (JSON) |
 //! | `GET /explain?url=URL` | what the cache knows of a URL and why (JSON) |
 //! | `GET /v1/anomalies` | clients and routes that stand out (JSON); `?limit=NAME&value=KEY` asks for one client |
 //! | `POST /warm` | `{"urls":["..."],"segments":3}`: fetches them into the cache, and what playlists among them name |
@@ -37,7 +38,7 @@ use tidegate_http::{FieldList, Fields, Scheme, problem};
 use tidegate_telemetry::{Counter, Gauge, prometheus_text};
 use tokio::net::TcpListener;
 
-use crate::Edge;
+use crate::{Edge, limit};
 
 /// The largest request body taken.
 const BODY_BYTES_MAX: usize = 1 << 20;
@@ -65,6 +66,9 @@ async fn handle(edge: Arc<Edge>, request: Request<Incoming>) -> Result<Answer, I
         (&Method::GET, "/metrics") => text(200, metrics(&edge)),
         (&Method::GET, "/status") => json(200, &status(&edge)),
         (&Method::GET, "/config") => json(200, &edge.node.running.load().snapshot.describe()),
+        (&Method::GET, "/v1/limits") => {
+            json(200, &limit::tally::page(&edge, request.uri().query().unwrap_or("")))
+        }
         (&Method::GET, "/explain") => explained(&edge, request.uri().query().unwrap_or("")),
         (&Method::GET, "/v1/anomalies") => {
             let query = request.uri().query().unwrap_or("");
@@ -108,6 +112,7 @@ pub(crate) fn metrics(edge: &Edge) -> String {
     Gauge::CacheDiskObjects.set(disk.keys as i64);
     catch_up(Counter::CacheEvictions, &EVICTED, stats.evicted_total);
     catch_up(Counter::CacheDiskCorrupt, &CORRUPT, disk.corrupt_total);
+    limit::tally::measure(edge);
     let tables = node.link_tables.all();
     Gauge::LinkEntries.set(tables.iter().map(|(_, table)| table.state().hot_links as i64).sum());
     prometheus_text()

@@ -8,6 +8,7 @@ mod charged;
 mod pushed;
 mod refusal;
 mod shared;
+pub(crate) mod tally;
 mod tight;
 mod watch;
 
@@ -15,17 +16,21 @@ use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use smallvec::SmallVec;
 use tidegate_http::Head;
-use tidegate_limit::{CHARGES_MAX, Charge, Denied, KeyHash, Permit, Request, Rule, global::Shared};
+use tidegate_limit::{
+    CHARGES_MAX, Charge, Denied, KeyHash, Mode, Permit, Request, Rule, global::Shared,
+};
 use tidegate_snapshot::LimitIndex;
 use tidegate_telemetry::Counter;
 
 pub(crate) use charged::Charged;
 pub(crate) use pushed::{Overlay, Pushed, TABLE};
 pub(crate) use shared::{Question, SharedCounts, keep};
+pub(crate) use tally::{Tallies, Tally};
 
 pub(crate) use watch::{TIGHT, Watched, Watcher, watch, work_as};
 
 use shared::Standing;
+use tally::Word;
 use tight::Tight;
 
 use crate::{
@@ -64,8 +69,9 @@ pub(crate) fn charge_but<'r>(
     };
     let (applying, watched) = match applying(&verified, overlay.as_deref(), tight.as_deref()) {
         Ok(applying) => applying,
-        Err(blocked) => {
+        Err((index, blocked)) => {
             Counter::LimitDenied.inc();
+            cx.running.tally(index).add(Word::Denied);
             let local = refusal::blocked(verified.routed.received.head, blocked);
             return Err(verified.routed.stop(Answer::Local(local)));
         }
@@ -75,33 +81,90 @@ pub(crate) fn charge_but<'r>(
     if watched.is_some() && granted.is_empty() {
         cx.node.watcher.begun(watched, verified.routed.found);
     }
+    let deny = |verified: Verified<'r>, index, charge: &Charge<'_>, denied: &Denied| {
+        if let Some(tight) = &tight {
+            tight.denied(watched, charge.key);
+        }
+        deny(verified, index, charge, denied)
+    };
+    let pass = |verified, applying: &[Applying<'_>], counted: &[Applying<'_>], permit| {
+        if let Some(tight) = &tight {
+            tight.passed(&cx.node.limit_table, watched, cx.now.mono_us);
+        }
+        pass(verified, applying, counted, permit)
+    };
+    // Limits that this node counts alone need nobody's word, and nothing is put aside for them.
+    if applying.iter().all(|(_, charge)| charge.rule.mode() == Mode::Local) {
+        let charges: SmallVec<[Charge<'_>; CHARGES_MAX]> =
+            applying.iter().map(|(_, charge)| *charge).collect();
+        return match cx.node.limit_table.check(&charges, cx.now.mono_us) {
+            Ok(permit) => pass(verified, &applying, &applying, permit),
+            Err(denied) => {
+                let (index, charge) = applying[denied.index];
+                Err(deny(verified, index, &charge, &denied))
+            }
+        };
+    }
     match decide(cx, &applying, granted) {
-        Decision::Pass(counted, permit) => {
-            Counter::LimitAllowed.inc();
-            if let Some(tight) = &tight {
-                tight.passed(&cx.node.limit_table, watched, cx.now.mono_us);
-            }
-            let delay_us = permit.delay_us();
-            let charged = Charged::new(cx.node, &applying, &counted, permit, cx.now);
-            go_on(verified, charged, delay_us)
-        }
-        Decision::Deny(charge, denied) => {
-            Counter::LimitDenied.inc();
-            if let Some(tight) = &tight {
-                tight.denied(watched, charge.key);
-            }
-            let local = refusal::denied(verified.routed.received.head, &charge, &denied);
-            Err(verified.routed.stop(Answer::Local(local)))
-        }
+        Decision::Pass(counted, permit) => pass(verified, &applying, &counted, permit),
+        Decision::Deny(index, charge, denied) => Err(deny(verified, index, &charge, &denied)),
         Decision::Ask(questions) => {
             Err(Stop::Detach(Box::new(verified.detach(None, Work::Asked(questions)))))
         }
     }
 }
 
-/// What a waiting request is told that the owner of a key denied.
-pub(crate) fn denied(head: &Head<'_>, rule: &Rule, question: &Question, wait_us: u64) -> Local {
+fn pass<'r>(
+    verified: Verified<'r>,
+    applying: &[Applying<'_>],
+    counted: &[Applying<'_>],
+    permit: Permit,
+) -> Result<Permitted<'r>, Stop<'r>> {
+    let cx = verified.routed.received.cx;
+    Counter::LimitAllowed.inc();
+    count(cx, applying, counted, &permit);
+    let delay_us = permit.delay_us();
+    let charged = Charged::new(cx.node, applying, counted, permit, cx.now);
+    go_on(verified, charged, delay_us)
+}
+
+fn deny<'r>(
+    verified: Verified<'r>,
+    index: LimitIndex,
+    charge: &Charge<'_>,
+    denied: &Denied,
+) -> Stop<'r> {
+    let cx = verified.routed.received.cx;
     Counter::LimitDenied.inc();
+    cx.running.tally(index).add(Word::Denied);
+    cx.node.tallies.deny(charge.rule, charge.key);
+    let local = refusal::denied(verified.routed.received.head, charge, denied);
+    verified.routed.stop(Answer::Local(local))
+}
+
+/// Adds a request that passed to the tallies of its limits, also of those that would have denied it were they
+/// enforced; a shared one of these was noted where it was decided.
+fn count(cx: Context<'_>, applying: &[Applying<'_>], counted: &[Applying<'_>], permit: &Permit) {
+    applying.iter().for_each(|(index, _)| cx.running.tally(*index).add(Word::Allowed));
+    for ((index, _), outcome) in counted.iter().zip(permit.outcomes()) {
+        if outcome.shadowed {
+            Counter::LimitShadowed.inc();
+            cx.running.tally(*index).add(Word::Shadowed);
+        }
+    }
+}
+
+/// What a waiting request is told that the owner of a key denied.
+pub(crate) fn denied(
+    cx: Context<'_>,
+    head: &Head<'_>,
+    rule: &Rule,
+    question: &Question,
+    wait_us: u64,
+) -> Local {
+    Counter::LimitDenied.inc();
+    cx.running.tally(question.index).add(Word::Denied);
+    cx.node.tallies.deny(rule, question.key);
     let charge = Charge { rule, key: question.key, cost: question.cost };
     refusal::denied(head, &charge, &over(0, &question.shared, wait_us))
 }
@@ -110,7 +173,7 @@ pub(crate) fn denied(head: &Head<'_>, rule: &Rule, question: &Question, wait_us:
 #[expect(clippy::large_enum_variant, reason = "a decision allocates nothing")]
 enum Decision<'o> {
     Pass(SmallVec<[Applying<'o>; CHARGES_MAX]>, Permit),
-    Deny(Charge<'o>, Denied),
+    Deny(LimitIndex, Charge<'o>, Denied),
     Ask(Vec<Question>),
 }
 
@@ -129,7 +192,8 @@ fn decide<'o>(cx: Context<'_>, applying: &[Applying<'o>], granted: &[KeyHash]) -
             counted.push((*index, *charge));
             continue;
         };
-        match cx.node.shared.stand(table, *index, rule, &shared, key, cost, now_us) {
+        let tally = cx.running.tally(*index);
+        match cx.node.shared.stand(table, *index, rule, &shared, key, cost, tally, now_us) {
             Standing::Local => counted.push((*index, *charge)),
             Standing::Go(take) => {
                 if take.guarded {
@@ -140,8 +204,11 @@ fn decide<'o>(cx: Context<'_>, applying: &[Applying<'o>], granted: &[KeyHash]) -
             // In shadow nobody waits, and nobody is denied.
             Standing::No { .. } | Standing::Ask(_) if !rule.enforced(key) => {
                 Counter::LimitShadowed.inc();
+                tally.add(Word::Shadowed);
             }
-            Standing::No { wait_us } => return Decision::Deny(*charge, over(0, &shared, wait_us)),
+            Standing::No { wait_us } => {
+                return Decision::Deny(*index, *charge, over(0, &shared, wait_us));
+            }
             Standing::Ask(question) => questions.push(question),
         }
     }
@@ -150,7 +217,7 @@ fn decide<'o>(cx: Context<'_>, applying: &[Applying<'o>], granted: &[KeyHash]) -
     if !questions.is_empty() {
         return match table.would_pass(&charges, now_us) {
             Ok(()) => Decision::Ask(questions),
-            Err(denied) => Decision::Deny(charges[denied.index], denied),
+            Err(denied) => refused(&counted, denied),
         };
     }
     for (index, charge, shared, take) in takes.iter().filter(|(.., take)| !take.guarded) {
@@ -164,15 +231,18 @@ fn decide<'o>(cx: Context<'_>, applying: &[Applying<'o>], granted: &[KeyHash]) -
     }
     match table.check(&charges, now_us) {
         Ok(permit) => {
-            let shadowed = permit.outcomes().iter().filter(|outcome| outcome.shadowed).count();
-            Counter::LimitShadowed.add(shadowed as u64);
             for (.., take) in takes.iter().filter(|(.., take)| take.guarded) {
                 let _ = cx.node.shared.take(take, now_us);
             }
             Decision::Pass(counted, permit)
         }
-        Err(denied) => Decision::Deny(charges[denied.index], denied),
+        Err(denied) => refused(&counted, denied),
     }
+}
+
+fn refused<'o>(counted: &[Applying<'o>], denied: Denied) -> Decision<'o> {
+    let (index, charge) = counted[denied.index];
+    Decision::Deny(index, charge, denied)
 }
 
 fn over(index: usize, shared: &Shared, retry_after_us: u64) -> Denied {
@@ -203,12 +273,16 @@ fn applying<'r: 'o, 'o>(
     verified: &Verified<'r>,
     overlay: Option<&'o Overlay>,
     tight: Option<&'o Tight>,
-) -> Result<(SmallVec<[Applying<'o>; CHARGES_MAX]>, Watched), &'o Rule> {
+) -> Result<(SmallVec<[Applying<'o>; CHARGES_MAX]>, Watched), (LimitIndex, &'o Rule)> {
     let cx = verified.routed.received.cx;
     let route = verified.routed.route();
     let head = verified.routed.received.head;
     let grant = verified.signature.grant.as_deref();
-    let claim = |name: &str| grant.and_then(|grant| grant.claim(name));
+    let claim = |name: &str, f: &mut dyn FnMut(&str)| {
+        if let Some(grant) = grant {
+            grant.each_claim(name, f);
+        }
+    };
     let request = Request {
         client: cx.client.ip(),
         host: head.host(),
@@ -232,7 +306,7 @@ fn applying<'r: 'o, 'o>(
             Some(overlay) => match overlay.rule(*index, rule, &cx.node.limit_table, &request) {
                 pushed::Found::Counts(rule, key) => (rule, key),
                 pushed::Found::Free => continue,
-                pushed::Found::Blocked(rule) => return Err(rule),
+                pushed::Found::Blocked(rule) => return Err((*index, rule)),
             },
         };
         let mut charge = Charge { rule, key, cost: rule.cost(&request) };

@@ -19,7 +19,7 @@ use crate::{
     clock::{Clock, Now},
     countries::Countries,
     identity::Trust,
-    limit::{Pushed, SharedCounts, Watcher},
+    limit::{self, Pushed, SharedCounts, Watcher},
     media::Streams,
     partial::Parts,
     proof::Proof,
@@ -51,6 +51,8 @@ pub(crate) struct Node {
     pub(crate) limit_table: Arc<LimitTable>,
     /// What was pushed about limits.
     pub(crate) pushed: Pushed,
+    /// What each limit decided here.
+    pub(crate) tallies: limit::Tallies,
     /// Limits that nodes count together.
     pub(crate) shared: SharedCounts,
     /// Clients and routes that stand out.

@@ -17,7 +17,7 @@ use tidegate_wasm::{Chain, LimitsConfig, Plugin, PluginConfig, Signature};
 
 use crate::{
     certificates::{self, CertificateFiles},
-    limit::Overlay,
+    limit::{Overlay, Tally, tally},
     node::{LinkTable, Node},
 };
 
@@ -29,6 +29,8 @@ pub(crate) struct Running {
     chains: Vec<Chain>,
     /// What was pushed about its limits.
     pub(crate) overlay: ArcSwapOption<Overlay>,
+    /// What its limits decided on this node, in their order.
+    pub(crate) tallies: Box<[Arc<Tally>]>,
     /// Whether any site wants to know its clients by their certificates.
     pub(crate) asks_clients: bool,
     pub(crate) certificate_files: CertificateFiles,
@@ -76,6 +78,7 @@ impl Running {
         let overlay = node.pushed.lay_over(&snapshot, &node.limit_table).map(Arc::new);
         Ok(Self {
             overlay: ArcSwapOption::new(overlay),
+            tallies: tally::of_all(&node.tallies, snapshot.limits.iter()),
             groups: node.upstreams.apply(&groups),
             link_tables: link_tables.collect(),
             chains,
@@ -99,6 +102,7 @@ impl Running {
             link_tables,
             chains,
             overlay: ArcSwapOption::empty(),
+            tallies: Box::default(),
             asks_clients: false,
             certificate_files: CertificateFiles::of(&Spec::default(), Path::new(".")),
             tls: None,

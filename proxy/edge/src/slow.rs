@@ -150,9 +150,17 @@ async fn asked<'r, L: Lane>(
     for question in &questions {
         let rule = &cx.running.snapshot[question.index];
         let counts = &cx.node.shared;
-        let answer = counts.ask(&cx.node.limit_table, rule, question, &cx.node.clock).await;
+        let answer = counts
+            .ask(
+                &cx.node.limit_table,
+                rule,
+                question,
+                cx.running.tally(question.index),
+                &cx.node.clock,
+            )
+            .await;
         if let Err(wait_us) = answer {
-            let local = limit::denied(head, rule, question, wait_us);
+            let local = limit::denied(cx, head, rule, question, wait_us);
             return respond(admitted, local, lane).await;
         }
         granted.push(question.key);

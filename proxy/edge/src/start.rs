@@ -385,6 +385,7 @@ fn node(config: &EdgeConfig, store: Store) -> Result<Node, StartError> {
         shared: SharedCounts::new(&config.name),
         pushed: Pushed::default(),
         watcher: Watcher::new(config.threads.max(1)),
+        tallies: Default::default(),
         countries: countries(config)?,
         upstreams,
         plugins,

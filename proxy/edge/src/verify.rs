@@ -38,6 +38,7 @@ fn token(routed: Routed<'_>) -> Result<Verified<'_>, Stop<'_>> {
         client: cx.client.ip(),
         country: cx.node.countries.of(cx.client.ip()),
         fields: head,
+        wants_claims: routed.route().wants_claims,
     };
     match verify(keyset, &request, cx.now.unix_s()) {
         Ok(verified) => {

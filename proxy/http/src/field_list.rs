@@ -208,6 +208,11 @@ impl Fields for FieldList {
     fn each(&self, f: &mut dyn FnMut(&[u8], &[u8])) {
         self.iter().for_each(|field| f(field.name, field.value));
     }
+
+    fn lines(&self, name: &str, f: &mut dyn FnMut(&[u8])) {
+        let named = self.iter().filter(|f| f.name.eq_ignore_ascii_case(name.as_bytes()));
+        named.for_each(|field| f(field.value));
+    }
 }
 
 impl fmt::Debug for FieldList {

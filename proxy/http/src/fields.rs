@@ -20,6 +20,15 @@ pub trait Fields {
     /// Calls `f` with name and value of every line, in order.
     fn each(&self, f: &mut dyn FnMut(&[u8], &[u8]));
 
+    /// Calls `f` with the value of every line with this name, in order.
+    fn lines(&self, name: &str, f: &mut dyn FnMut(&[u8])) {
+        self.each(&mut |n, value| {
+            if n.eq_ignore_ascii_case(name.as_bytes()) {
+                f(value);
+            }
+        });
+    }
+
     /// Whether there is a line with this name.
     fn has(&self, name: &str) -> bool {
         self.first(name).is_some()

@@ -242,6 +242,11 @@ impl Fields for Head<'_> {
         self.fields().for_each(|field| f(field.name, field.value));
     }
 
+    fn lines(&self, name: &str, f: &mut dyn FnMut(&[u8])) {
+        let named = self.fields().filter(|f| f.name.eq_ignore_ascii_case(name.as_bytes()));
+        named.for_each(|field| f(field.value));
+    }
+
     fn count(&self, name: &str) -> usize {
         if let Some(known) = Known::lookup(name.as_bytes()) {
             return self.values(known).count();

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use crate::bucket::Bucket;
 use crate::global::Shared;
 use crate::key::KeyHash;
@@ -52,9 +54,9 @@ pub struct Outcome {
 #[derive(Debug)]
 #[must_use = "a request that was charged should be served, and released when it holds a place"]
 pub struct Permit {
-    outcomes: [Outcome; CHARGES_MAX],
-    held: [u64; CHARGES_MAX],
-    len: usize,
+    outcomes: SmallVec<[Outcome; CHARGES_MAX]>,
+    /// Cells of the places it holds.
+    held: SmallVec<[u64; 2]>,
 }
 
 /// A permit that gives its places back by itself, however the request ends.
@@ -175,7 +177,7 @@ impl Table {
 
     /// Gives back the places that a permit holds under limits of concurrency.
     pub fn release(&self, permit: Permit) {
-        for cell in permit.held.into_iter().filter(|&cell| cell != 0) {
+        for cell in permit.held {
             self.amend(cell, |word| word - u64::from(word as u32 > 0));
         }
     }
@@ -268,7 +270,7 @@ impl Table {
 impl Permit {
     /// How each limit stands, in the order of the charges.
     pub fn outcomes(&self) -> &[Outcome] {
-        &self.outcomes[..self.len]
+        &self.outcomes
     }
 
     /// How long the request must wait before it goes on, microseconds: the longest of its limits'.
@@ -278,27 +280,28 @@ impl Permit {
 
     /// Whether the permit must be given back with [`Table::release`].
     pub fn holds(&self) -> bool {
-        self.held.iter().any(|&cell| cell != 0)
+        !self.held.is_empty()
     }
 
     fn new() -> Self {
-        Self { outcomes: [Outcome::default(); CHARGES_MAX], held: [0; CHARGES_MAX], len: 0 }
+        Self { outcomes: SmallVec::new(), held: SmallVec::new() }
     }
 
     fn push(&mut self, charge: &Charge<'_>, outcome: Outcome) {
-        if self.len < CHARGES_MAX {
-            let holds = charge.rule.quota().is_concurrency() && charge.cost > 0;
-            self.held[self.len] = if holds { charge.key.0 } else { 0 };
-            self.outcomes[self.len] = outcome;
-            self.len += 1;
+        if charge.rule.quota().is_concurrency() && charge.cost > 0 {
+            self.held.push(charge.key.0);
         }
+        self.list(outcome);
     }
 
     fn push_shadowed(&mut self, charge: &Charge<'_>, verdict: Verdict) {
-        if self.len < CHARGES_MAX {
-            let outcome = outcome(charge.rule.quota(), verdict);
-            self.outcomes[self.len] = Outcome { shadowed: true, ..outcome };
-            self.len += 1;
+        let outcome = outcome(charge.rule.quota(), verdict);
+        self.list(Outcome { shadowed: true, ..outcome });
+    }
+
+    fn list(&mut self, outcome: Outcome) {
+        if self.outcomes.len() < CHARGES_MAX {
+            self.outcomes.push(outcome);
         }
     }
 }

@@ -19,6 +19,9 @@ pub const KEY_PARTS_MAX: usize = 8;
 /// Address prefix of an IPv6 client when the rule names none: one subscriber usually has a whole /64.
 pub const IPV6_PREFIX_DEFAULT: u8 = 64;
 
+/// Keys up to this length are hashed in one pass.
+const TEXT_BYTES: usize = 128;
+
 /// The secret of the keyed hash, one per fleet. Without it nobody can choose keys that collide.
 #[derive(Clone)]
 pub struct Secret([u8; 16]);
@@ -43,7 +46,7 @@ pub enum KeyPart {
     Cookie(String),
     /// The first query parameter of this name, both percent-decoded.
     Query(String),
-    /// A claim of the verified token.
+    /// A claim of the verified token; all values of a list.
     Claim(String),
     /// The API key: the field `x-api-key`, or the bearer token of `authorization`.
     ApiKey,
@@ -61,8 +64,9 @@ pub enum KeyPart {
     Constant(String),
 }
 
-/// The claims of a verified token, by name.
-pub type Claims<'a> = dyn Fn(&str) -> Option<&'a str> + 'a;
+/// The claims of a verified token: given a name and what to call with each of the claim's values, which are
+/// several where the claim is a list.
+pub type Claims<'a> = dyn Fn(&str, &mut dyn FnMut(&str)) + 'a;
 
 /// Why a part of a key cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -191,20 +195,20 @@ pub(crate) fn hash(
     missing: Missing,
     request: &Request<'_>,
 ) -> Option<KeyHash> {
-    let mut hasher = SipHasher13::new_with_key(&secret.0);
-    piece(&mut hasher, name.as_bytes());
+    let mut text = Text::new(secret);
+    text.piece(name.as_bytes());
     for part in parts {
-        if part.feed(&mut hasher, request) {
+        if part.feed(&mut text, request) {
             continue;
         }
-        hasher.write_u8(0xff);
+        text.put(&[0xff]);
         match missing {
-            Missing::ClientIp => address(&mut hasher, request.client, 32, IPV6_PREFIX_DEFAULT),
+            Missing::ClientIp => text.address(request.client, 32, IPV6_PREFIX_DEFAULT),
             Missing::Share => {}
             Missing::Skip => return None,
         }
     }
-    Some(KeyHash(hasher.finish()))
+    Some(text.hash())
 }
 
 /// The hash that [`hash`] gives for a request with these values of the parts.
@@ -217,44 +221,67 @@ pub(crate) fn hash_of(
     if parts.len() != values.len() {
         return None;
     }
-    let mut hasher = SipHasher13::new_with_key(&secret.0);
-    piece(&mut hasher, name.as_bytes());
+    let mut text = Text::new(secret);
+    text.piece(name.as_bytes());
     for (part, value) in parts.iter().zip(values) {
         let value = value.as_ref();
         match part {
-            KeyPart::ClientIp { v4, v6 } => address(&mut hasher, value.parse().ok()?, *v4, *v6),
-            KeyPart::Header(_) => {
-                piece(&mut hasher, value.as_bytes());
-                hasher.write_u32(1);
+            KeyPart::ClientIp { v4, v6 } => text.address(value.parse().ok()?, *v4, *v6),
+            KeyPart::Header(_) | KeyPart::Claim(_) => {
+                text.piece(value.as_bytes());
+                text.put(&1_u32.to_le_bytes());
             }
-            _ => piece(&mut hasher, value.as_bytes()),
+            _ => text.piece(value.as_bytes()),
         }
     }
-    Some(KeyHash(hasher.finish()))
+    Some(text.hash())
 }
 
 impl KeyPart {
     /// Feeds the part's value to the hash; false when the request lacks it.
-    fn feed(&self, hasher: &mut SipHasher13, request: &Request<'_>) -> bool {
+    fn feed(&self, text: &mut Text, request: &Request<'_>) -> bool {
+        let mut count = 0_u32;
         match self {
             Self::ClientIp { v4, v6 } => {
-                address(hasher, request.client, *v4, *v6);
-                true
+                text.address(request.client, *v4, *v6);
+                return true;
             }
-            Self::Header(name) => lines(hasher, request.fields, name),
-            _ => self.value(request).map(|value| piece(hasher, &value)).is_some(),
+            // All lines: were only the first one counted, a client could put a fresh value before the
+            // one that the origin believes.
+            Self::Header(name) => request.fields.lines(name, &mut |value| {
+                text.piece(value);
+                count += 1;
+            }),
+            Self::Claim(_) => self.each_value(request, &mut |value| {
+                text.piece(value);
+                count += 1;
+            }),
+            _ => return self.value(request).map(|value| text.piece(&value)).is_some(),
+        }
+        text.put(&count.to_le_bytes());
+        count > 0
+    }
+
+    /// Calls `f` with each of the part's values as text: several where a claim is a list, none where the
+    /// request lacks it. An address is no text.
+    pub fn each_value(&self, request: &Request<'_>, f: &mut dyn FnMut(&[u8])) {
+        match self {
+            Self::Claim(name) => {
+                if let Some(claim) = request.claim {
+                    claim(name, &mut |value| f(value.as_bytes()));
+                }
+            }
+            _ => _ = self.value(request).map(|value| f(&value)),
         }
     }
 
-    /// The part's value as text; an address is no text.
-    pub fn value<'v>(&'v self, request: &'v Request<'_>) -> Option<Cow<'v, [u8]>> {
+    fn value<'v>(&'v self, request: &'v Request<'_>) -> Option<Cow<'v, [u8]>> {
         let text = |text: &'v str| Some(Cow::Borrowed(text.as_bytes()));
         match self {
-            Self::ClientIp { .. } => None,
+            Self::ClientIp { .. } | Self::Claim(_) => None,
             Self::Header(name) => request.fields.joined(name),
             Self::Cookie(name) => cookie(request.fields, name),
             Self::Query(name) => parameter(request.query?, name),
-            Self::Claim(name) => text(request.claim?(name)?),
             Self::ApiKey => api_key(request.fields),
             Self::Country => text(request.country?),
             Self::Route => text(request.route),
@@ -263,6 +290,62 @@ impl KeyPart {
             Self::Path => text(request.path),
             Self::Constant(word) => text(word),
         }
+    }
+}
+
+/// What is hashed, put together first: one pass over a short text costs a fraction of many small writes.
+struct Text {
+    hasher: SipHasher13,
+    bytes: [u8; TEXT_BYTES],
+    len: usize,
+    /// Longer than the buffer: the beginning is in the hasher already.
+    long: bool,
+}
+
+impl Text {
+    fn new(secret: &Secret) -> Self {
+        let [first, second] = secret.words();
+        let hasher = SipHasher13::new_with_keys(first, second);
+        Self { hasher, bytes: [0; TEXT_BYTES], len: 0, long: false }
+    }
+
+    fn put(&mut self, bytes: &[u8]) {
+        if let Some(room) = self.bytes.get_mut(self.len..self.len + bytes.len()) {
+            room.copy_from_slice(bytes);
+            self.len += bytes.len();
+            return;
+        }
+        self.hasher.write(&self.bytes[..self.len]);
+        self.hasher.write(bytes);
+        (self.len, self.long) = (0, true);
+    }
+
+    fn piece(&mut self, bytes: &[u8]) {
+        self.put(&(bytes.len() as u32).to_le_bytes());
+        self.put(bytes);
+    }
+
+    /// An IPv4 address inside IPv6 (RFC 4291 2.5.5.2) is the same client as the bare one.
+    fn address(&mut self, client: IpAddr, v4: u8, v6: u8) {
+        match client.to_canonical() {
+            IpAddr::V4(a) => {
+                self.put(&[4]);
+                self.put(&(a.to_bits() & top_bits(v4, 32) as u32).to_le_bytes());
+            }
+            IpAddr::V6(a) => {
+                self.put(&[6]);
+                self.put(&(a.to_bits() & top_bits(v6, 128)).to_le_bytes());
+            }
+        }
+    }
+
+    fn hash(mut self) -> KeyHash {
+        let rest = &self.bytes[..self.len];
+        if !self.long {
+            return KeyHash(self.hasher.hash(rest));
+        }
+        self.hasher.write(rest);
+        KeyHash(self.hasher.finish())
     }
 }
 
@@ -278,20 +361,6 @@ fn api_key(fields: &dyn Fields) -> Option<Cow<'_, [u8]>> {
         _ => None,
     }
     .filter(|key| !key.is_empty())
-}
-
-/// All lines of a field: were only the first one counted, a client could put a fresh value before the one
-/// that the origin believes.
-fn lines(hasher: &mut SipHasher13, fields: &dyn Fields, name: &str) -> bool {
-    let mut count = 0;
-    fields.each(&mut |field, value| {
-        if field.eq_ignore_ascii_case(name.as_bytes()) {
-            piece(hasher, value);
-            count += 1;
-        }
-    });
-    hasher.write_u32(count);
-    count > 0
 }
 
 fn client_ip(prefix: &str) -> Option<KeyPart> {
@@ -318,25 +387,6 @@ fn named(text: &str) -> Result<KeyPart, KeyError> {
     match name {
         "" => Err(KeyError::Nameless(text.to_owned())),
         _ => Ok(make(name.to_owned())),
-    }
-}
-
-fn piece(hasher: &mut SipHasher13, bytes: &[u8]) {
-    hasher.write_u32(bytes.len() as u32);
-    hasher.write(bytes);
-}
-
-/// An IPv4 address inside IPv6 (RFC 4291 2.5.5.2) is the same client as the bare one.
-fn address(hasher: &mut SipHasher13, client: IpAddr, v4: u8, v6: u8) {
-    match client.to_canonical() {
-        IpAddr::V4(a) => {
-            hasher.write_u8(4);
-            hasher.write_u32(a.to_bits() & top_bits(v4, 32) as u32);
-        }
-        IpAddr::V6(a) => {
-            hasher.write_u8(6);
-            hasher.write_u128(a.to_bits() & top_bits(v6, 128));
-        }
     }
 }
 

@@ -349,6 +349,14 @@ impl Rule {
         }
     }
 
+    /// Whether it looks at a claim of the verified token, in its key, its tiers or its conditions.
+    pub fn wants_claims(&self) -> bool {
+        let parts = self.options.key.iter();
+        let tiers = self.options.tiers.iter().map(|tiers| &tiers.by);
+        let when = self.options.when.iter().map(|when| &when.part);
+        parts.chain(tiers).chain(when).any(|part| matches!(part, KeyPart::Claim(_)))
+    }
+
     /// Whether admitted requests are told how the limit stands.
     pub fn shown(&self) -> bool {
         self.options.shown
@@ -392,9 +400,13 @@ impl Rule {
     /// request. Charge what this gives.
     pub fn tier(&self, request: &Request<'_>) -> &Self {
         let Some(tiers) = &self.options.tiers else { return self };
-        let Some(value) = tiers.by.value(request) else { return self };
-        let position = tiers.of.iter().position(|(name, _)| *name.as_bytes() == *value);
-        position.and_then(|position| self.tiers.get(position)).unwrap_or(self)
+        // Of several values of a claim the tier that the spec names first counts.
+        let mut first = usize::MAX;
+        tiers.by.each_value(request, &mut |value| {
+            let position = tiers.of.iter().position(|(name, _)| *name.as_bytes() == *value);
+            first = first.min(position.unwrap_or(usize::MAX));
+        });
+        self.tiers.get(first).unwrap_or(self)
     }
 
     /// What other nodes must know of a key whose count is shared; none where the rule counts on each
@@ -431,11 +443,13 @@ impl Rule {
 
 impl Condition {
     fn holds(&self, request: &Request<'_>) -> bool {
-        let value = self.part.value(request);
-        let any_of = |texts: &[String]| {
-            value.as_deref().is_some_and(|value| texts.iter().any(|text| is_like(text, value)))
-        };
-        (self.is.is_empty() || any_of(&self.is)) && !any_of(&self.is_not)
+        let (mut is, mut is_not) = (self.is.is_empty(), false);
+        let any_of = |texts: &[String], value: &[u8]| texts.iter().any(|text| is_like(text, value));
+        self.part.each_value(request, &mut |value| {
+            is |= any_of(&self.is, value);
+            is_not |= any_of(&self.is_not, value);
+        });
+        is && !is_not
     }
 }
 

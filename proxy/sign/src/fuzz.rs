@@ -42,6 +42,7 @@ fn request(word: &str, data: &[u8]) {
         client: [192, 0, 2, 1].into(),
         country: Some("DE"),
         fields: &fields,
+        wants_claims: true,
     };
     assert!(verify(keyset(word), &request, NOW_S).is_err(), "{word} let in {text:?}");
 }

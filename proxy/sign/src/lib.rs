@@ -15,6 +15,7 @@
 
 mod carry;
 mod cbor;
+mod claims;
 mod crypto;
 mod denial;
 mod der;

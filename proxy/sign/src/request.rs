@@ -27,6 +27,8 @@ pub struct Request<'a> {
     pub country: Option<&'a str>,
     /// The request's fields.
     pub fields: &'a dyn Fields,
+    /// Whether the grant is asked for claims; otherwise those of the token are not kept.
+    pub wants_claims: bool,
 }
 
 /// Now, and how far the clocks of signers may be off.
@@ -68,6 +70,7 @@ impl Request<'static> {
             client: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
             country: Some("DE"),
             fields: &NONE,
+            wants_claims: true,
         }
     }
 }

@@ -87,6 +87,7 @@ impl Call {
             client: self.client.parse().expect("an address"),
             country: self.country.as_deref(),
             fields: &self.fields,
+            wants_claims: true,
         };
         let verified = verify(keyset, &request, now_s).map_err(|Denial { reason, .. }| reason)?;
         let (grant, path, query) = verified.into_parts();

@@ -3,9 +3,11 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use serde_json::{Map, Value};
 use tidegate_http::FieldList;
 
 use crate::carry::{Carrier, Rest, cookie_without};
+use crate::claims;
 
 /// What the token says beyond "let it pass".
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +30,8 @@ pub struct Grant {
     pub set_cookie: Option<Box<str>>,
     /// The next token, as a field that the answer must carry: its name and value.
     pub set_field: Option<(Box<str>, Box<str>)>,
+    /// All claims of a token that has any, where they are wanted.
+    pub(crate) claims: Option<Map<String, Value>>,
     /// A hash of the token, where its uses count and it has no id.
     pub(crate) print: [u8; 16],
 }
@@ -42,15 +46,23 @@ pub struct Verified<'r> {
 }
 
 impl Grant {
-    /// What the token says under the usual name of a claim (`sub`, `jti`, `session`, `kid`), so that limits
-    /// can count by it.
-    pub fn claim(&self, name: &str) -> Option<&str> {
-        match name {
+    /// Calls `f` with each value of a claim. `kid` is the key that signed; `sub`, `jti`, `session` and `sid` stand
+    /// for what formats without claims say; any other is a claim of the token ([`Request::wants_claims`]), one
+    /// inside another by both names with a dot between. A list gives each of its values.
+    ///
+    /// [`Request::wants_claims`]: crate::Request::wants_claims
+    pub fn each_claim(&self, name: &str, f: &mut dyn FnMut(&str)) {
+        let named = match name {
             "sub" => self.subject.as_deref(),
             "jti" | "cti" => self.token_id.as_deref(),
             "session" | "sid" => self.session.as_deref(),
-            "kid" => Some(&self.key_id),
+            "kid" => Some(&*self.key_id),
             _ => None,
+        };
+        match (named, &self.claims) {
+            (Some(value), _) => f(value),
+            (None, Some(claims)) => claims::each_value(claims, name, f),
+            (None, None) => {}
         }
     }
 
@@ -75,6 +87,7 @@ impl Grant {
             token_id: None,
             set_cookie: None,
             set_field: None,
+            claims: None,
             print: [0; 16],
         }
     }

@@ -79,7 +79,11 @@ impl Compiler<'_> {
         let lists = self.lists(material);
         let link_domains = self.link_domains();
         let redirects = self.redirects();
-        let (sites, routes, router) = self.sites(&caches, material);
+        let (sites, mut routes, router) = self.sites(&caches, material);
+        for route in &mut routes {
+            let mut own = route.limits.iter().filter_map(|index| limits.get(index.0 as usize));
+            route.wants_claims = own.any(tidegate_limit::Rule::wants_claims);
+        }
         Some(Snapshot {
             revision,
             hash: self.spec.hash(),

@@ -160,6 +160,8 @@ pub struct Route {
     pub limits: Box<[LimitIndex]>,
     /// Whether the clients of one of them are watched.
     pub watched: bool,
+    /// Whether one of the limits looks at a claim of the verified token.
+    pub wants_claims: bool,
     /// Plugins in the order they see requests, the site's first.
     pub plugins: Box<[PluginIndex]>,
     /// How answers are kept; `None` passes every request.

@@ -106,6 +106,8 @@ async fn envoys_count_with_the_same_counters() {
     assert_eq!(code(&world, unknown, &token).await.1, Some(1), "no limit has such a key");
     let (_, _, grpc) = code(&world, b"\0\0\0\0\x02\xff\xff".to_vec(), &token).await;
     assert_eq!(grpc, "3", "no such message");
+    let (_, _, grpc) = code(&world, b"\x01\0\0\0\x02\x1f\x8b".to_vec(), &token).await;
+    assert_eq!(grpc, "12", "a compressed one");
     let message = should_rate_limit("api", &[("api_key", "k1")], 1);
     assert_eq!(code(&world, message, "wrong").await.0, 401);
 }

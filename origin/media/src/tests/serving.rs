@@ -39,6 +39,7 @@ fn request<'a>(path: &'a str, fields: &'a FieldList) -> Request<'a> {
         client,
         country: None,
         fields,
+        wants_claims: false,
     }
 }
 

@@ -214,9 +214,14 @@ impl OverLimit {
     }
 
     fn knows(&self, rule: &Rule, request: &Request<'_>) -> bool {
-        let value = rule.key_parts().iter().find_map(|part| part.value(request));
-        let Some(value) = value else { return false };
-        self.known.contains(&first_half(&value))
+        // By the first part of the key that the request has.
+        let mut known = None;
+        for part in rule.key_parts() {
+            part.each_value(request, &mut |value| {
+                known.get_or_insert_with(|| self.known.contains(&first_half(value)));
+            });
+        }
+        known.unwrap_or(false)
     }
 }
 

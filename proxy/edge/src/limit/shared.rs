@@ -32,6 +32,7 @@ use tidegate_snapshot::LimitIndex;
 use tidegate_telemetry::{Counter, Gauge};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
+use super::tally::{Tally, Word};
 use crate::{Edge, clock::Clock};
 
 /// Shared keys that a node follows; 64 bytes each.
@@ -137,6 +138,7 @@ impl SharedCounts {
         shared: &Shared,
         key: KeyHash,
         cost: u32,
+        tally: &Tally,
         now_us: u64,
     ) -> Standing<'l> {
         let stores = self.stores.load();
@@ -148,7 +150,10 @@ impl SharedCounts {
         }
         let alone_us = shard.alone_us.load(Relaxed);
         let (Some(place), 0) = (place, alone_us) else {
-            let alone = Alone { table, stores, place, since_us: alone_us };
+            if let Some(place) = place {
+                place.wanted(cost);
+            }
+            let alone = Alone { table, stores, place, tally, since_us: alone_us };
             return alone.stand(rule, shared, cost, now_us);
         };
         match place.look(rule.mode(), cost, now_us) {
@@ -179,6 +184,7 @@ impl SharedCounts {
         table: &Table,
         rule: &Rule,
         question: &Question,
+        tally: &Tally,
         clock: &Clock,
     ) -> Result<(), u64> {
         let Some(stores) = self.stores.load_full() else { return Ok(()) };
@@ -202,7 +208,7 @@ impl SharedCounts {
             0 => shard.heard_us.load(Relaxed) + ACTIVE_US,
             alone_us => alone_us,
         };
-        let alone = Alone { table, stores: &stores, place, since_us };
+        let alone = Alone { table, stores: &stores, place, tally, since_us };
         match alone.stand(rule, shared, *cost, now_us) {
             Standing::No { wait_us } => Err(wait_us),
             Standing::Go(_) | Standing::Ask(_) | Standing::Local => Ok(()),
@@ -222,12 +228,14 @@ struct Alone<'a, 'l> {
     table: &'a Table,
     stores: &'a Stores,
     place: Option<Place<'l>>,
+    tally: &'a Tally,
     since_us: u64,
 }
 
 impl<'l> Alone<'_, 'l> {
     fn stand(&self, rule: &Rule, shared: &Shared, cost: u32, now_us: u64) -> Standing<'l> {
         Counter::LimitDegraded.inc();
+        self.tally.add(Word::Degraded);
         let go = Standing::Go(Take { place: None, mode: Mode::Local, cost, guarded: false });
         if self.place.is_some_and(|place| place.leased(cost, now_us)) {
             return go;

@@ -160,6 +160,12 @@ impl Place<'_> {
         true
     }
 
+    /// Notes that tokens were wanted by a request that is decided without a look: when the owner is back it
+    /// must know of the demand at once, or it would let everybody in until the next report.
+    pub fn wanted(&self, cost: u32) {
+        self.slot.offered.fetch_add(cost.into(), Relaxed);
+    }
+
     /// Takes leased tokens, however the key stands otherwise.
     pub fn leased(&self, cost: u32, now_us: u64) -> bool {
         self.slot.take_tokens(self.key, cost, now_us)

@@ -26,6 +26,8 @@ const STEADY_GAIN: f32 = 0.05;
 const EVEN_PART: f32 = 0.1;
 /// How long the share of a node is kept for it that fell silent: it goes on using it, microseconds.
 const SILENT_US: u64 = 60_000_000;
+/// A node that was alone decides alone for so long after it was heard first, microseconds.
+const RETURN_US: u64 = 3 * SYNC_US;
 /// How much of what is in the bucket beyond its half is let go in a second.
 const SPARE_GAIN: f32 = 2.0;
 /// Batches of a node that are answered again alike.
@@ -186,7 +188,8 @@ impl Owner {
         let left = account.left(now_us);
         let granted = if tokens <= left { tokens } else { 0 };
         account.spend(granted.into(), now_us);
-        let wait_us = if granted == tokens { 0 } else { account.wait_us(tokens, now_us) };
+        let enough = granted == tokens && left > 0;
+        let wait_us = if enough { 0 } else { account.wait_us(tokens, now_us) };
         Answer { key, granted, left: left - granted, wait_us, ..Answer::default() }
     }
 
@@ -297,6 +300,7 @@ impl Account {
         self.renew(entry, now_us);
         let used = self.note(id, entry, now_us);
         self.charge(used, entry.span_us.max(entry.late_us).into(), now_us);
+        self.charge_ahead(id, entry, now_us);
         let granted = self.left(now_us).min(entry.must);
         self.spend(granted.into(), now_us);
         let leased = self.lease(id, entry, now_us);
@@ -330,9 +334,14 @@ impl Account {
         let counts = |node: &&Node| node.silent || node.seen_us + 10 * ACTIVE_US > now_us;
         let steady: f32 = self.nodes.iter().filter(counts).map(|node| node.steady).sum();
         let even = EVEN_PART / peers.max(1) as f32;
+        // Shares are given out one after the other while demand changes, and a key that falls quiet keeps
+        // its last ones: nobody gets what others still hold.
+        let others = self.nodes.iter().filter(counts).filter(|node| node.id != id);
+        let held: f32 = others.map(|node| node.share).sum();
+        let free = (1.0 - held - even * peers.saturating_sub(self.nodes.len()) as f32).max(0.0);
         let Some(node) = self.nodes.iter_mut().find(|node| node.id == id) else { return even };
         let of_demand = if steady > 0.0 { node.steady / steady } else { 0.0 };
-        node.share = (1.0 - EVEN_PART) * of_demand + even;
+        node.share = ((1.0 - EVEN_PART) * of_demand + even).min(free);
         node.share
     }
 
@@ -404,6 +413,20 @@ impl Account {
         let price_ns = self.terms.emission_ns.saturating_mul(tokens);
         let at_ns = self.at_ns.max(from_ns).saturating_add(price_ns);
         self.at_ns = at_ns.min(now_us * 1000 + self.terms.fill_ns() + DEBT_NS_MAX);
+    }
+
+    /// A node that was alone goes by its share until it has heard the owner a few times: what it uses until
+    /// then, at the pace it says, is no longer there for the others.
+    fn charge_ahead(&mut self, id: u64, entry: &Entry, now_us: u64) {
+        let (unheard, late_us) = (u64::from(entry.unheard), u64::from(entry.late_us));
+        if late_us <= ACTIVE_US || self.terms.is_quota() {
+            return;
+        }
+        let ahead = unheard * RETURN_US / late_us;
+        self.charge(ahead, 0, now_us);
+        if let Some(node) = self.nodes.iter_mut().find(|node| node.id == id) {
+            node.charged_ns += ahead.saturating_mul(self.terms.emission_ns);
+        }
     }
 
     /// Charges tokens that are granted: from what is there now.

@@ -125,11 +125,39 @@ fn pieces_do_not_run_together() {
 #[test]
 fn a_claim_is_a_key() {
     let none = fields(&[]);
-    let claims = |name: &str| (name == "sub").then_some("user-1");
+    let claims = |name: &str, f: &mut dyn FnMut(&str)| match name {
+        "sub" => f("user-1"),
+        "aud" => ["a", "b"].into_iter().for_each(f),
+        _ => {}
+    };
     let mut with = request("192.0.2.1", None, &none);
     with.claim = Some(&claims);
     assert!(key("claim:sub", &with).is_some());
+    assert!(
+        key("claim:aud", &with).is_some_and(|several| Some(several) != key("claim:sub", &with))
+    );
     assert_eq!(key("claim:tier", &with), None);
+    let parts = ["claim:sub".parse().expect("a part")];
+    assert_eq!(
+        hash_of(&Secret::new([1; 16]), "rule", &parts, &["user-1"]),
+        key("claim:sub", &with)
+    );
+}
+
+#[test]
+fn a_long_key_is_hashed_as_a_short_one() {
+    for length in [0, 1, 50, 100, 111, 112, 113, 128, 129, 300] {
+        let value = "v".repeat(length);
+        let line = fields(&[("x-a", &value)]);
+        let mut plain = SipHasher13::new_with_key(&[1; 16]);
+        for bytes in [b"rule".as_slice(), value.as_bytes()] {
+            plain.write(&(bytes.len() as u32).to_le_bytes());
+            plain.write(bytes);
+        }
+        plain.write(&1_u32.to_le_bytes());
+        let expected = Some(KeyHash(plain.finish()));
+        assert_eq!(key("header:x-a", &request("192.0.2.1", None, &line)), expected, "{length}");
+    }
 }
 
 #[test]

@@ -70,7 +70,11 @@ fn a_tier_has_its_own_numbers() {
     let rule = rule.expect("a good rule");
     let fields = tidegate_http::FieldList::default();
     let limit = |tier: Option<&'static str>| {
-        let claim = move |name: &str| tier.filter(|_| name == "tier");
+        let claim = move |name: &str, f: &mut dyn FnMut(&str)| {
+            if let Some(tier) = tier.filter(|_| name == "tier") {
+                f(tier);
+            }
+        };
         let client = std::net::Ipv4Addr::LOCALHOST.into();
         let (host, method, path, route, query) = ("h", "GET", "/", "r", None);
         let fields = &fields;

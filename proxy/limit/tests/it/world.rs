@@ -510,6 +510,9 @@ impl World {
 /// What the edge does with one shared limit.
 fn decide(node: &Node, rule: &Rule, shared: &Shared, now_us: u64) -> Stand {
     if node.alone_since_us.is_some() {
+        if let Some(place) = node.ledger.place(shared, now_us) {
+            place.wanted(1);
+        }
         return alone(node, shared, now_us);
     }
     let mode = rule.mode();

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use crate::carry::{self, Carrier, Names, Rest};
 use crate::cbor::{self, Value};
+use crate::claims;
 use crate::crypto::{self, Method};
 use crate::denial::Reason;
 use crate::encode::{base64url_either, hex, to_hex};
@@ -135,6 +136,7 @@ impl Scheme for Cat {
         let expires_s = seconds(claims, label::EXP)?;
         let mut grant = grant(key, claims);
         grant.expires_s = expires_s;
+        grant.claims = request.wants_claims.then(|| claims::of_cbor(claims));
         renew::renew(&mut grant, claims, keys, request, &rest.carrier, clock);
         Ok(Verified::new(grant, rest))
     }

@@ -98,6 +98,7 @@ impl Cdni {
         grant.expires_s = expires_s;
         grant.token_id = claims.text("jti")?.map(Into::into);
         grant.set_cookie = self.renewed(&claims, keys, request, &rest.path, clock)?;
+        grant.claims = request.wants_claims.then_some(claims.0);
         Ok(grant)
     }
 

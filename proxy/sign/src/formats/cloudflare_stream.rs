@@ -56,6 +56,7 @@ impl Scheme for CloudflareStream {
         grant.expires_s = Some(expires_s);
         grant.subject = Some(video.into());
         let rest = Rest::at_path(request, request.path.replacen(token, video, 1));
+        grant.claims = request.wants_claims.then_some(claims.0);
         Ok(Verified::new(grant, rest))
     }
 }

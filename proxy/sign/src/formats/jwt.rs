@@ -84,6 +84,7 @@ impl Scheme for Jwt {
         grant.expires_s = expires_s;
         grant.subject = claims.text("sub")?.map(Into::into);
         grant.token_id = claims.text("jti")?.map(Into::into);
+        grant.claims = request.wants_claims.then_some(claims.0);
         Ok(Verified::new(grant, rest))
     }
 }

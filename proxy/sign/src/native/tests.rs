@@ -32,6 +32,7 @@ fn request<'a>(path: &'a str, query: Option<&'a str>, fields: &'a FieldList) -> 
         client: "192.0.2.7".parse().expect("an address"),
         country: Some("DE"),
         fields,
+        wants_claims: false,
     }
 }
 
@@ -192,9 +193,9 @@ fn a_grant_tells_session_and_uses() {
     let verified = verify(&keyset, &request("/a", Some(&query), &fields), NOW_S).expect("good");
     assert_eq!(verified.grant().session.as_deref(), Some("viewer 1"));
     assert_eq!(verified.grant().uses_max, Some(3));
-    assert_eq!(verified.grant().claim("session"), Some("viewer 1"));
-    assert_eq!(verified.grant().claim("kid"), Some("k1"));
-    assert_eq!(verified.grant().claim("sub"), None);
+    assert_eq!(claim(verified.grant(), "session").as_deref(), Some("viewer 1"));
+    assert_eq!(claim(verified.grant(), "kid").as_deref(), Some("k1"));
+    assert_eq!(claim(verified.grant(), "sub").as_deref(), None);
 }
 
 #[test]
@@ -335,4 +336,10 @@ fn a_token_survives_the_way_through_the_head() {
         assert_eq!(verified.path(), "/media/my%20show/a~b.ts", "{url}");
         assert!(verified.query().is_some_and(|query| query.eq_ignore_ascii_case("q=%7e")));
     }
+}
+
+fn claim(grant: &Grant, name: &str) -> Option<String> {
+    let mut found = None;
+    grant.each_claim(name, &mut |value| found = Some(value.to_owned()));
+    found
 }

@@ -211,6 +211,7 @@ impl<'s> Compiler<'s> {
             verify: verify.map(KeysetIndex),
             limits,
             watched: watched > 0,
+            wants_claims: false,
             plugins: joined(&shared.plugins, plugins).map(PluginIndex).collect(),
             cache,
             media,
