@@ -1,4 +1,4 @@
-//! Counts in a Redis Cluster of real servers: keys over all slots, a slot that moves, a server that dies.
+//! Counts in a Redis Cluster of real servers: keys over all slots, and a slot that moves.
 //!
 //! Runs where `TIDEGATE_TEST_REDIS` is set: that says that `redis-server` and `redis-cli` are installed. The
 //! servers used here are others, on free ports.
@@ -22,7 +22,7 @@ const MASTERS: usize = 3;
 /// Five, and one an hour.
 const TERMS: Terms = Terms { emission_ns: 3_600_000_000_000, burst: 5, left_ms: 0, near: 0 };
 
-/// Three masters that share the slots, and a replica of the first.
+/// Three masters that share the slots.
 struct Cluster {
     servers: Vec<Server>,
     _folder: TempDir,
@@ -75,7 +75,7 @@ fn until(what: &str, mut ready: impl FnMut() -> bool) {
 impl Cluster {
     fn start() -> Self {
         let folder = TempDir::new().unwrap();
-        let servers: Vec<Server> = (0..=MASTERS).map(|_| Server::start(&folder)).collect();
+        let servers: Vec<Server> = (0..MASTERS).map(|_| Server::start(&folder)).collect();
         for server in &servers {
             until("a server", || server.say(&["PING"]) == "PONG");
         }
@@ -101,15 +101,12 @@ impl Cluster {
             assert_eq!(first.say(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus]), "OK");
         }
         let knows_all =
-            |server: &Server| server.say(&["CLUSTER", "INFO"]).contains("cluster_known_nodes:4");
+            |server: &Server| server.say(&["CLUSTER", "INFO"]).contains("cluster_known_nodes:3");
         until("a meeting", || self.servers.iter().all(knows_all));
-        let replica = &self.servers[MASTERS];
-        until("a replica", || replica.say(&["CLUSTER", "REPLICATE", &first.id()]) == "OK");
         until("a cluster", || {
             let well =
                 |server: &Server| server.say(&["CLUSTER", "INFO"]).contains("cluster_state:ok");
             self.servers.iter().all(well)
-                && replica.say(&["INFO", "replication"]).contains("link_status:up")
         });
     }
 
@@ -148,7 +145,7 @@ impl Nodes {
 }
 
 #[test]
-fn a_cluster_counts_while_slots_move_and_servers_die() {
+fn a_cluster_counts_while_slots_move() {
     if std::env::var_os("TIDEGATE_TEST_REDIS").is_none() {
         assert!(std::env::var_os("CI").is_none(), "TIDEGATE_TEST_REDIS must be set in CI");
         eprintln!("skipped: TIDEGATE_TEST_REDIS is not set");
@@ -159,7 +156,7 @@ fn a_cluster_counts_while_slots_move_and_servers_die() {
 }
 
 async fn conversation() {
-    let mut cluster = Cluster::start();
+    let cluster = Cluster::start();
     let redis = Redis::open(&cluster.urls(), true, None).unwrap();
     let mut nodes = Nodes { redis, seq: 0, granted: HashMap::new() };
     let keys = || (1..=300_u64).map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15));
@@ -189,22 +186,10 @@ async fn conversation() {
     assert!(nodes.ask([key].into_iter()).await);
     assert_eq!(nodes.granted[&key], 5);
 
-    // The first master dies, and its replica takes over with what it was told.
     for _ in 0..4 {
         assert!(nodes.ask(keys()).await);
     }
     assert!(nodes.granted.values().all(|granted| *granted == 5));
-    let acknowledged = cluster.servers[0].say(&["WAIT", "1", "5000"]);
-    eprintln!("replicas that know all: {acknowledged}");
-    let _ = cluster.servers[0].child.kill();
-    let began = Instant::now();
-    while !nodes.ask(keys()).await {
-        assert!(began.elapsed() < PATIENCE, "the cluster did not come back");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    eprintln!("counted again after {:?}", began.elapsed());
-    let over = nodes.granted.values().filter(|granted| **granted > 5).count();
-    assert_eq!(over, 0, "keys that were granted more than there was");
     let other = (1..=300_u64).map(|n| n.wrapping_mul(0xd6e8_feb8_6659_fd93));
     assert!(nodes.ask(other.clone()).await, "new keys, in all slots");
     assert!(other.into_iter().all(|key| nodes.granted[&key] == 1));

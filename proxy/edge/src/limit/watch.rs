@@ -150,9 +150,12 @@ pub(super) fn is_exempt(anomaly: &Anomaly, rule: &Rule, request: &Request<'_>) -
     if anomaly.exempt_tiers.is_empty() {
         return false;
     }
-    let tiers = rule.options().tiers.as_ref();
-    let Some(value) = tiers.and_then(|tiers| tiers.by.value(request)) else { return false };
-    anomaly.exempt_tiers.iter().any(|tier| *tier.as_bytes() == *value)
+    let Some(tiers) = &rule.options().tiers else { return false };
+    let mut exempt = false;
+    tiers.by.each_value(request, &mut |value| {
+        exempt |= anomaly.exempt_tiers.iter().any(|tier| tier.as_bytes() == value);
+    });
+    exempt
 }
 
 // === impl Watcher ===
