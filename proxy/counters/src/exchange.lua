@@ -65,13 +65,6 @@ if charge > 0 then
   if quota then spent = spent + charge
   else at = math.max(at, now - math.max(span, late)) + charge * emission end
 end
--- A node that was alone goes by its share until it has heard from here a few times.
-if late > active_us and unheard > 0 and not quota then
-  local ahead = math.floor(unheard * 3 * sync_us / late)
-  at = math.max(at, now) + ahead * emission
-  if n then n.paid = n.paid + ahead * emission end
-end
-
 local fill = burst * emission
 local demand, active, held, steady = 0, 0, 0, 0
 for _, n in pairs(nodes) do
