@@ -11,7 +11,7 @@ mod page;
 
 use std::{
     cell::Cell,
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed},
@@ -106,6 +106,8 @@ struct LimitState {
     decay: Decay,
     /// Of this minute and the one before.
     clients: [Distinct; 2],
+    /// Whom the fleet tightens: what that denies is not held against them here.
+    fleet: HashSet<KeyHash>,
 }
 
 struct Pushed {

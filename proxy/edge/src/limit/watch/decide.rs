@@ -16,7 +16,7 @@ use tidegate_telemetry::{Counter, Gauge};
 
 use super::{
     super::tight::{Client, Tally, Tight},
-    LimitState, Saw, State, Watcher,
+    LimitState, Pushed, Saw, State, Watcher,
 };
 use crate::{Edge, clock::Now};
 
@@ -88,6 +88,7 @@ impl State {
                 watch: Watch::new(settings(), now_us),
                 decay: Decay::new(),
                 clients: <[Distinct; 2]>::default(),
+                fleet: HashSet::new(),
             };
             let state = self.limits.entry(limit.name().to_owned()).or_insert_with(fresh);
             if *state.watch.settings() != anomaly.settings {
@@ -114,11 +115,12 @@ impl State {
             state.clients[0].take(clients);
         }
         state.decay.turn(anomaly.number, &saw.requests, &saw.failed, &saw.denied);
+        let fleet = &state.fleet;
         let mut bucket = Bucket {
             now_us: now.mono_us,
             clients: state.clients[0].estimate().max(state.clients[1].estimate()),
             decay: &mut state.decay,
-            exempt: &|key| exempt.contains(&key),
+            exempt: &|key| exempt.contains(&key) || fleet.contains(&key),
         };
         for event in state.watch.turn(&mut bucket) {
             tell(name, &event);
@@ -201,6 +203,14 @@ fn tell_route(route: &str, watch: &RouteWatch) {
     }
 }
 
+impl LimitState {
+    /// Who is no longer tightened by the fleet starts anew.
+    fn follow_fleet(&mut self, now: HashSet<KeyHash>) {
+        let before = std::mem::replace(&mut self.fleet, now);
+        before.difference(&self.fleet).for_each(|key| self.decay.pardon(*key));
+    }
+}
+
 // === impl Watcher ===
 
 impl Watcher {
@@ -213,6 +223,13 @@ impl Watcher {
         let mut counts = [0; 3];
         for (limit, _) in watched(snapshot) {
             let mut wanted: HashMap<u64, (Stage, f64, u64)> = HashMap::new();
+            if let Some(limit_state) = state.limits.get_mut(limit.name()) {
+                let of = |((name, key), entry): (&(String, u64), &Pushed)| {
+                    let holds = name == limit.name() && entry.stage == Stage::Tightened;
+                    holds.then_some(KeyHash(*key))
+                };
+                limit_state.follow_fleet(pushed.iter().filter_map(of).collect());
+            }
             let found = state.limits.get(limit.name()).map(|state| state.watch.found());
             for found in found.into_iter().flatten() {
                 counts[found.stage as usize] += 1;
