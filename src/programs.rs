@@ -189,6 +189,7 @@ fn edge_config(args: &Args) -> Result<EdgeConfig> {
     config.links_bytes = node.cache.links;
     config.limit_keys = node.limit_keys;
     config.countries = node.countries;
+    config.systems = node.systems;
     config.drain = node.drain;
     config.upgrade_drain = node.upgrade_drain;
     config.upgrade = args.flag("upgrade");

@@ -10,6 +10,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("sdk/src/challenge.rs", include_str!("../../plugins/sdk/src/challenge.rs")),
     ("sdk/src/decision.rs", include_str!("../../plugins/sdk/src/decision.rs")),
     ("sdk/src/fake.rs", include_str!("../../plugins/sdk/src/fake.rs")),
+    ("sdk/src/features.rs", include_str!("../../plugins/sdk/src/features.rs")),
     ("sdk/src/form.rs", include_str!("../../plugins/sdk/src/form.rs")),
     ("sdk/src/glue.rs", include_str!("../../plugins/sdk/src/glue.rs")),
     ("sdk/src/kept.rs", include_str!("../../plugins/sdk/src/kept.rs")),

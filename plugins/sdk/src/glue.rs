@@ -8,7 +8,7 @@ use proxy_wasm::{
     types::{Action, BufferType, ContextType, LogLevel, MapType, MetricType},
 };
 
-use crate::{Decision, Kept, Mode, OnRefuse, Refusal, Rule, World, challenge, settings};
+use crate::{Decision, Features, Kept, Mode, OnRefuse, Refusal, Rule, World, challenge, settings};
 
 /// How long a tarpit holds a refused request.
 const TARPIT_MS: u32 = 10_000;
@@ -311,6 +311,12 @@ impl World for Host<'_> {
         let list_size = (list.len() as u32).to_le_bytes();
         let arguments = pack(&[&list_size, list.as_bytes(), value.as_bytes()]);
         number("tidegate_listed", &arguments) == Some(1)
+    }
+
+    fn features(&self) -> Features {
+        let record = hostcalls::call_foreign_function("tidegate_features", None);
+        let read = record.ok().flatten().and_then(|record| Features::unpack(&record));
+        read.unwrap_or_else(|| Features::gather(self))
     }
 
     fn remember(&self, text: &str) {

@@ -12,6 +12,7 @@
 pub mod challenge;
 mod decision;
 pub mod fake;
+mod features;
 mod form;
 mod kept;
 mod network;
@@ -23,6 +24,7 @@ mod world;
 mod glue;
 
 pub use decision::{Decision, Refusal};
+pub use features::Features;
 pub use form::{decoded, field};
 pub use kept::Kept;
 pub use network::Network;

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use crate::Features;
+
 /// One request and what is remembered across requests.
 pub trait World {
     /// First value of a request field, by its lower-case name.
@@ -44,6 +46,11 @@ pub trait World {
 
     /// The text kept last, empty when there is none.
     fn recall(&self) -> String;
+
+    /// The request at a glance, on the edge in one call to the host.
+    fn features(&self) -> Features {
+        Features::gather(self)
+    }
 
     /// Path without the query, `/` when there is none.
     fn path(&self) -> String {

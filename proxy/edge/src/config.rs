@@ -32,6 +32,8 @@ pub struct EdgeConfig {
     pub limit_keys: usize,
     /// Which country addresses are in: lines of `first,last,CC`; nothing is known when absent.
     pub countries: Option<PathBuf>,
+    /// Which autonomous systems announce addresses: lines of `first,last,number`, or an MMDB file.
+    pub systems: Option<PathBuf>,
     /// What one connection and one message may cost.
     pub limits: NodeLimits,
     /// Proxies in front of the node, which may say on whose behalf they ask.
@@ -90,6 +92,7 @@ impl EdgeConfig {
             links_bytes: LINKS_BYTES,
             limit_keys: LIMIT_KEYS,
             countries: None,
+            systems: None,
             limits: NodeLimits::default(),
             trusted_proxies: Vec::new(),
             forwarded_by: ForwardedBy::default(),

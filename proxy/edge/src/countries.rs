@@ -98,13 +98,13 @@ fn range(line: &str) -> Option<Range> {
 }
 
 /// These databases keep IPv4 in the lowest part of IPv6.
-fn mapped(address: IpAddr) -> u128 {
+pub(crate) fn mapped(address: IpAddr) -> u128 {
     let bits = bits(address);
     if bits >> 32 == 0 { bits | 0xffff << 32 } else { bits }
 }
 
 /// IPv4 within IPv6, so that one order holds all (RFC 4291 section 2.5.5.2).
-fn bits(address: IpAddr) -> u128 {
+pub(crate) fn bits(address: IpAddr) -> u128 {
     match address {
         IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
         IpAddr::V6(v6) => v6.to_bits(),

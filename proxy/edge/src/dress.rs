@@ -146,7 +146,8 @@ fn surroundings<'s>(
     unix_us: u64,
 ) -> Surroundings<'s> {
     let (site, route) = running.names(Some(found));
-    Surroundings { client: identity.client, facts, site, route, time_ns: (unix_us * 1000) as i64 }
+    let time_ns = (unix_us * 1000) as i64;
+    Surroundings { client: identity.client, facts, places: &running.places, site, route, time_ns }
 }
 
 /// Waits for what a plugin that pauses has under way.

@@ -1,6 +1,9 @@
 //! What is known of a connection before its first request: who, where to, and over what.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+};
 
 use tidegate_http::Scheme;
 use tidegate_tls::TlsFacts;
@@ -18,6 +21,8 @@ pub(crate) struct ConnectionFacts {
     pub(crate) tls: Option<Box<TlsFacts>>,
     /// Whether HTTP/2 is spoken here.
     pub(crate) http2: bool,
+    /// What tells an HTTP/2 client from others, from its first request on.
+    pub(crate) http2_fingerprint: OnceLock<Box<str>>,
 }
 
 // === impl ConnectionFacts ===
@@ -25,12 +30,26 @@ pub(crate) struct ConnectionFacts {
 impl ConnectionFacts {
     /// The facts of a connection without TLS.
     pub(crate) fn plain(client: SocketAddr, local: SocketAddr, http2: bool) -> Arc<Self> {
-        Arc::new(Self { client, local, scheme: Scheme::Http, tls: None, http2 })
+        Arc::new(Self {
+            client,
+            local,
+            scheme: Scheme::Http,
+            tls: None,
+            http2,
+            http2_fingerprint: OnceLock::new(),
+        })
     }
 
     /// The facts of a connection inside TLS.
     pub(crate) fn secure(client: SocketAddr, local: SocketAddr, tls: TlsFacts) -> Arc<Self> {
         let http2 = tls.protocol == tidegate_tls::Protocol::Http2;
-        Arc::new(Self { client, local, scheme: Scheme::Https, tls: Some(Box::new(tls)), http2 })
+        Arc::new(Self {
+            client,
+            local,
+            scheme: Scheme::Https,
+            tls: Some(Box::new(tls)),
+            http2,
+            http2_fingerprint: OnceLock::new(),
+        })
     }
 }

@@ -246,7 +246,14 @@ impl Driver {
             let Some(event) = fed.event else { break };
             self.watch.heard_us = now.mono_us;
             let taken = match event {
-                Event::Request(request) => Some(take(cx, request, scratch)),
+                Event::Request(request) => {
+                    let taken = take(cx, request, scratch);
+                    if let (None, Some(text)) = (facts.http2_fingerprint.get(), http2.fingerprint())
+                    {
+                        let _ = facts.http2_fingerprint.set(text.into());
+                    }
+                    Some(taken)
+                }
                 Event::TooLarge { stream } => {
                     let layout = Err(Refusal::HEAD_TOO_LARGE);
                     Some(Taken { stream, layout, ended: true })

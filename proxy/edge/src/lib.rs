@@ -63,6 +63,7 @@ mod slow;
 mod socket;
 mod source;
 mod start;
+mod systems;
 mod tier;
 mod variables;
 mod verify;

@@ -25,6 +25,7 @@ use crate::{
     proof::Proof,
     running::Running,
     single_flight::SingleFlight,
+    systems::Places,
 };
 
 /// The name of this cache in `Cache-Status`, `Via` and `Proxy-Status`.
@@ -57,7 +58,9 @@ pub(crate) struct Node {
     pub(crate) shared: SharedCounts,
     /// Clients and routes that stand out.
     pub(crate) watcher: Watcher,
-    pub(crate) countries: Countries,
+    pub(crate) countries: Arc<Countries>,
+    /// What plugins are told of where clients are.
+    pub(crate) places: Places,
     pub(crate) upstreams: Arc<Upstreams>,
     pub(crate) plugins: Arc<tidegate_wasm::Host>,
     pub(crate) access_log: AccessLog,

@@ -270,7 +270,8 @@ impl<'r> Received<'r> {
     pub(crate) fn around(&self, found: Option<Match>) -> Surroundings<'r> {
         let (site, route) = self.cx.running.names(found);
         let time_ns = (self.cx.now.unix_us * 1000) as i64;
-        Surroundings { client: self.cx.client, facts: self.cx.facts, site, route, time_ns }
+        let places = &self.cx.running.places;
+        Surroundings { client: self.cx.client, facts: self.cx.facts, places, site, route, time_ns }
     }
 
     pub(crate) fn stop(self, found: Option<Match>, answer: Answer<'r>) -> Stop<'r> {

@@ -19,6 +19,7 @@ use crate::{
     certificates::{self, CertificateFiles},
     limit::{Overlay, Tally, tally},
     node::{LinkTable, Node},
+    systems::Places,
 };
 
 /// A snapshot and what runs with it.
@@ -27,6 +28,7 @@ pub(crate) struct Running {
     groups: Vec<Arc<Group>>,
     link_tables: Vec<LinkTable>,
     chains: Vec<Chain>,
+    pub(crate) places: Places,
     /// What was pushed about its limits.
     pub(crate) overlay: ArcSwapOption<Overlay>,
     /// What its limits decided on this node, in their order.
@@ -82,6 +84,7 @@ impl Running {
             groups: node.upstreams.apply(&groups),
             link_tables: link_tables.collect(),
             chains,
+            places: node.places.clone(),
             asks_clients: snapshot.sites.iter().any(|site| site.client_authority.is_some()),
             certificate_files,
             tls: Some(Arc::new(tls)),
@@ -101,6 +104,7 @@ impl Running {
             groups,
             link_tables,
             chains,
+            places: Places::default(),
             overlay: ArcSwapOption::empty(),
             tallies: Box::default(),
             asks_clients: false,

@@ -48,6 +48,7 @@ use crate::{
     running::{Modules, Running},
     single_flight::SingleFlight,
     source,
+    systems::{Places, Systems},
     tier::SharedTier,
 };
 
@@ -344,6 +345,7 @@ async fn next_process(
 }
 
 fn node(config: &EdgeConfig, store: Store) -> Result<Node, StartError> {
+    let countries = countries(config)?;
     let access_log = match &config.access_log {
         None => AccessLog::off(),
         Some(settings) => AccessLog::start(settings)
@@ -386,7 +388,8 @@ fn node(config: &EdgeConfig, store: Store) -> Result<Node, StartError> {
         pushed: Pushed::default(),
         watcher: Watcher::new(config.threads.max(1)),
         tallies: Default::default(),
-        countries: countries(config)?,
+        places: Places::new(countries.clone(), systems(config)?),
+        countries,
         upstreams,
         plugins,
         access_log,
@@ -480,10 +483,18 @@ fn secret(config: &EdgeConfig) -> Result<Secret, StartError> {
     }
 }
 
-fn countries(config: &EdgeConfig) -> Result<Countries, StartError> {
-    let Some(path) = &config.countries else { return Ok(Countries::default()) };
-    Countries::load(path)
-        .map_err(|error| StartError::Io { what: format!("reading {}", path.display()), error })
+fn countries(config: &EdgeConfig) -> Result<Arc<Countries>, StartError> {
+    let Some(path) = &config.countries else { return Ok(Arc::default()) };
+    Countries::load(path).map(Arc::new).map_err(|error| reading(path, error))
+}
+
+fn systems(config: &EdgeConfig) -> Result<Arc<Systems>, StartError> {
+    let Some(path) = &config.systems else { return Ok(Arc::default()) };
+    Systems::load(path).map(Arc::new).map_err(|error| reading(path, error))
+}
+
+fn reading(path: &Path, error: io::Error) -> StartError {
+    StartError::Io { what: format!("reading {}", path.display()), error }
 }
 
 /// The cache: in memory, and behind it on disk where the node has room for one. A disk that cannot

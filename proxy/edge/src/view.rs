@@ -7,7 +7,7 @@ use tidegate_http::{FieldList, Fields, Framing, Head, ResponseHead, Version};
 use tidegate_tls::TlsFacts;
 use tidegate_wasm::{Buffer, Exchange, Map, Value};
 
-use crate::facts::ConnectionFacts;
+use crate::{facts::ConnectionFacts, systems::Places};
 
 /// What plugins changed about a request: from then on this is the request.
 #[derive(Clone, Debug)]
@@ -34,6 +34,7 @@ pub(crate) struct ReadBody {
 pub(crate) struct Surroundings<'v> {
     pub(crate) client: SocketAddr,
     pub(crate) facts: &'v ConnectionFacts,
+    pub(crate) places: &'v Places,
     pub(crate) site: &'v str,
     pub(crate) route: &'v str,
     /// Nanoseconds since 1970.
@@ -279,6 +280,9 @@ impl Exchange for View<'_> {
             "request.time" => Value::Int(around.time_ns),
             "route_name" | "xds.route_name" => Value::text(around.route),
             "cluster_name" | "xds.cluster_name" => Value::text(around.site),
+            "http2.fingerprint" => Value::text(around.facts.http2_fingerprint.get()?),
+            "source.country" => Value::text(around.places.country(around.client.ip())?),
+            "source.asn" => Value::owned(around.places.system(around.client.ip())?.to_string()),
             "connection.mtls" => {
                 Value::Bool(around.facts.tls.as_deref().is_some_and(|tls| tls.peer.is_some()))
             }

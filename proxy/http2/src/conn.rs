@@ -10,6 +10,7 @@
 
 mod abuse;
 mod control;
+mod fingerprint;
 mod frame;
 mod receive;
 mod schedule;
@@ -23,6 +24,7 @@ use tidegate_http::H2Parts;
 
 use self::{
     abuse::{Abuse, Nuisance},
+    fingerprint::Fingerprint,
     frame::{FrameHead, kind, setting, write_words},
     receive::Body,
     section::Assembly,
@@ -93,6 +95,7 @@ pub struct Connection {
     goaway: GoAway,
     client_goes_away: bool,
     abuse: Abuse,
+    fingerprint: Fingerprint,
 }
 
 /// What the client has set.
@@ -215,6 +218,7 @@ impl Connection {
             goaway: GoAway::Not,
             client_goes_away: false,
             abuse: Abuse::default(),
+            fingerprint: Fingerprint::default(),
             settings,
         };
         conn.write_preface();
@@ -291,6 +295,12 @@ impl Connection {
     pub fn closed(&self) -> bool {
         let ending = self.client_goes_away || matches!(self.goaway, GoAway::Final(_));
         self.phase == Phase::Failed || (ending && self.streams.is_empty())
+    }
+
+    /// What tells this client from others, once its first request has come: settings, window, priorities
+    /// and the order of its pseudo-header fields, as `1:65536;4:6291456|15663105|0|m,a,s,p`.
+    pub fn fingerprint(&self) -> Option<&str> {
+        self.fingerprint.text()
     }
 
     /// The priority of a stream as the client sees it now.

@@ -42,6 +42,8 @@ pub struct NodeConfig {
     pub limit_keys: usize,
     /// A file that tells which country addresses are in, lines of `first,last,CC`; for limits and tokens.
     pub countries: Option<PathBuf>,
+    /// Lines of `first,last,number`, or an MMDB file: which autonomous systems announce addresses.
+    pub systems: Option<PathBuf>,
     /// Address of `/metrics`, `/ready` and the other admin pages; off when empty.
     pub admin: String,
     /// A spec file that the node watches, in place of a control plane.
@@ -135,6 +137,7 @@ impl Default for NodeConfig {
             cache: NodeCache::default(),
             limit_keys: 1_000_000,
             countries: None,
+            systems: None,
             admin: "127.0.0.1:8081".into(),
             spec: None,
             control_plane: None,

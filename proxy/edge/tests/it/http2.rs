@@ -408,3 +408,26 @@ fn grpc_streams_both_ways_and_ends_with_trailers() {
         node.stop().await;
     });
 }
+
+#[test]
+fn plugins_are_told_how_a_client_begins() {
+    const SPEC: &str = r#"
+plugins: [{ name: facts, module: { file: tests/testdata/probe.wasm }, config: facts }]
+sites:
+  - name: all
+    hosts: ["*"]
+    plugins: [facts]
+    routes: [{ match: /*, action: { respond: { body: "facts" } } }]
+"#;
+    run(async |_, _| {
+        let node = Node::with_threads(SPEC, Clock::system(), 1).await.unwrap();
+        let mut builder = h2::client::Builder::new();
+        builder.initial_window_size(131_072).enable_push(false);
+        let mut peer = Peer::with(node.addr(), builder).await;
+        let told = |head: &Response<()>| head.headers()["x-facts"].to_str().unwrap().to_owned();
+        let first = told(&peer.text("/a").await.0);
+        assert!(first.starts_with(";;2:0;4:131072") && first.ends_with("|m,s,a,p"), "{first}");
+        assert_eq!(told(&peer.text("/b").await.0), first, "one connection, one fingerprint");
+        node.stop().await;
+    });
+}

@@ -56,6 +56,8 @@ impl Node {
         config.limits = file.limits;
         config.trusted_proxies = file.trusted_proxies;
         config.forwarded_by = file.forwarded_by;
+        config.countries = file.countries;
+        config.systems = file.systems;
         if !file.access_log.path.is_empty() {
             let target = AccessTarget::File(data.path().join(&file.access_log.path));
             config.access_log = Some(AccessSettings { target, ..AccessSettings::default() });

@@ -24,7 +24,11 @@ impl Connection {
         let (entries, []) = payload.as_chunks::<6>() else { return bad_size(BAD_SETTINGS) };
         for &[n0, n1, v0, v1, v2, v3] in entries {
             let (name, value) = ([n0, n1], [v0, v1, v2, v3]);
-            self.set(u16::from_be_bytes(name), u32::from_be_bytes(value))?;
+            let (name, value) = (u16::from_be_bytes(name), u32::from_be_bytes(value));
+            if self.phase == Phase::FirstSettings {
+                self.fingerprint.note_setting(name, value);
+            }
+            self.set(name, value)?;
         }
         self.phase = Phase::Open;
         self.count(Nuisance::Reply)?;
@@ -119,6 +123,9 @@ impl Connection {
         if increment == 0 {
             return Err(fault(ErrorCode::PROTOCOL_ERROR, "a window update of nothing"));
         }
+        if id == 0 {
+            self.fingerprint.note_window(increment as u32);
+        }
         let window = match id {
             0 => &mut self.send_window,
             _ => match self.streams.by_id(id) {
@@ -197,6 +204,7 @@ impl Connection {
             let detail = "a priority is not 5 bytes long";
             return Err(Fault::Stream(id, ErrorCode::FRAME_SIZE_ERROR, detail));
         };
+        self.fingerprint.note_priority(id, priority);
         if dependency(priority) == id { Err(depends_on_itself(id)) } else { Ok(None) }
     }
 

@@ -162,6 +162,7 @@ impl Connection {
         if !self.early_priorities.is_empty() {
             self.apply_early_priority(slot);
         }
+        self.fingerprint.finish(&checked);
         Ok(Some(Pending::Request { id, ended: section.end_stream, checked }))
     }
 

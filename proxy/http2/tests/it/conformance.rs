@@ -728,3 +728,30 @@ fn priority_updates_9218_7_1() {
     let of: Vec<_> = of.iter().map(|priority| (priority.urgency, priority.incremental)).collect();
     assert_eq!(of, [(5, true), (0, false), (3, true)]);
 }
+
+/// The four parts of the fingerprint, as the first request finds them; what comes later changes nothing.
+#[test]
+fn a_client_is_told_by_how_it_begins() {
+    let begin = |before: &[Vec<u8>], fields: [(&str, &str); 4]| {
+        let mut wire = Wire::raw(&Settings::default());
+        wire.send(PREFACE);
+        wire.send(&before.concat());
+        assert_eq!(wire.conn.fingerprint(), None);
+        wire.send(&frame(HEADERS, WHOLE, 15, block(&fields)));
+        wire.send(&window_update(0, 7));
+        wire.send(&settings(&[(4, 1)]));
+        wire.conn.fingerprint().unwrap().to_owned()
+    };
+    let [method, scheme, path, authority] = GET;
+    let browser = [
+        settings(&[(1, 65_536), (4, 131_072), (5, 16_384)]),
+        window_update(0, 12_517_377),
+        frame(PRIORITY, 0, 3, [0, 0, 0, 0, 200]),
+        frame(PRIORITY, 0, 5, [0x80, 0, 0, 3, 0]),
+    ];
+    assert_eq!(
+        begin(&browser, [method, path, authority, scheme]),
+        "1:65536;4:131072;5:16384|12517377|3:0:0:201,5:1:3:1|m,p,a,s"
+    );
+    assert_eq!(begin(&[settings(&[])], [method, authority, scheme, path]), "|00|0|m,a,s,p");
+}

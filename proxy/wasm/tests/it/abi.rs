@@ -671,3 +671,23 @@ fn the_same_plugin_is_not_started_twice() {
     drop((first, same));
     assert_eq!(stage.host.plugins().len(), 1);
 }
+
+#[test]
+fn a_request_is_told_in_one_record() {
+    let wat = at_request(
+        &[("proxy_call_foreign_function", 6)],
+        r#"(data (i32.const 1024) "tidegate_features")"#,
+        "(call $num (call $proxy_call_foreign_function (i32.const 1024) (i32.const 17) (i32.const 0) (i32.const 0)
+           (i32.const 0) (i32.const 4)))
+         (call $num (i32.load16_u (i32.load (i32.const 0))))
+         (call $num (i32.load16_u offset=2 (i32.load (i32.const 0))))
+         (call $num (i32.load offset=4 (i32.load (i32.const 0))))
+         (call $num (i32.load16_u offset=24 (i32.load (i32.const 0))))
+         (i32.store (i32.const 4) (i32.const 3))
+         (i32.store (i32.const 0) (i32.add (i32.load (i32.const 0)) (i32.const 26)))
+         (call $say)",
+    );
+    let mut request = Request::get("/a").with("accept", "*/*").with("cookie", "a=b");
+    // Its version, the texts, the lines of fields, and the first text.
+    assert_eq!(run(&wat, &mut request), ["00", "01", "21", "02", "03", "GET"]);
+}
