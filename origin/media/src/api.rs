@@ -29,7 +29,7 @@ const LIVE_PLAYLIST_SECS: u32 = TARGET_SECS / 2;
 const HELD_PLAYLIST_SECS: u32 = 6 * TARGET_SECS;
 /// For manifests that do not change while the stream is there.
 const COMPLETE_PLAYLIST_SECS: u32 = 300;
-const LIVE_MANIFEST_SECS: u32 = 15;
+const LIVE_MANIFEST_SECS: u32 = mpd::UPDATE_SECS / 2;
 const LIVE_SEGMENT_SECS: u32 = 600;
 
 /// What the handlers work with.

@@ -15,6 +15,8 @@ use crate::stream::{PART_US, SEGMENT_US, Stream, Track};
 const DELAY_SEGMENTS: Micros = 3;
 /// How far behind live players at low latency should play: three chunks.
 const LATENCY_MS: Micros = PART_US * 3 / 1000;
+/// The manifest does not change, but its addresses may carry tokens that do.
+pub(crate) const UPDATE_SECS: u32 = 10;
 const SEGMENT_MS: Micros = SEGMENT_US / 1000;
 
 /// What a manifest is of.
@@ -72,7 +74,7 @@ fn root(stream: &Stream, kind: Kind, out: &mut String) {
     let _ = writeln!(
         out,
         " type=\"dynamic\" availabilityStartTime=\"{start}\" publishTime=\"{start}\" \
-         minimumUpdatePeriod=\"PT30S\" timeShiftBufferDepth=\"PT{depth}S\" \
+         minimumUpdatePeriod=\"PT{UPDATE_SECS}S\" timeShiftBufferDepth=\"PT{depth}S\" \
          suggestedPresentationDelay=\"PT{}S\">",
         seconds(delay)
     );

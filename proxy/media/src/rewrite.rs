@@ -222,11 +222,12 @@ fn address_text<'t>(text: BytesText<'t>, is_manifest: bool, tokens: &Tokens) -> 
     BytesText::from_escaped(token.on(uri, is_manifest, AMP).into_owned())
 }
 
-/// The attributes that hold addresses of segments.
-const ADDRESSES: [&[u8]; 5] =
-    [b"media", b"initialization", b"index", b"sourceURL", b"bitstreamSwitching"];
+/// The attributes that hold addresses of segments, and of a clock.
+const ADDRESSES: [&[u8]; 6] =
+    [b"media", b"initialization", b"index", b"sourceURL", b"bitstreamSwitching", b"value"];
 /// The elements that have them.
-const ELEMENTS: [&[u8]; 5] = [
+const ELEMENTS: [&[u8]; 6] = [
+    b"UTCTiming",
     b"SegmentTemplate",
     b"SegmentURL",
     b"Initialization",
@@ -235,7 +236,7 @@ const ELEMENTS: [&[u8]; 5] = [
 ];
 
 fn with_tokens<'t>(tag: BytesStart<'t>, tokens: &Tokens) -> BytesStart<'t> {
-    if !ELEMENTS.contains(&tag.local_name().as_ref()) {
+    if !ELEMENTS.contains(&tag.local_name().as_ref()) || is_other_clock(&tag) {
         return tag;
     }
     let Ok(name) = std::str::from_utf8(tag.name().as_ref()).map(str::to_owned) else { return tag };
@@ -255,6 +256,13 @@ fn with_tokens<'t>(tag: BytesStart<'t>, tokens: &Tokens) -> BytesStart<'t> {
         changed.push_attribute((key_text.as_bytes(), value.as_bytes()));
     }
     changed
+}
+
+/// Whether it is a clock that is not asked over HTTP: its value is a time, or the names of servers.
+fn is_other_clock(tag: &BytesStart<'_>) -> bool {
+    let scheme = tag.attributes().flatten().find(|a| a.key.local_name().as_ref() == b"schemeIdUri");
+    let http = scheme.is_some_and(|scheme| scheme.value.starts_with(b"urn:mpeg:dash:utc:http-"));
+    tag.local_name().as_ref() == b"UTCTiming" && !http
 }
 
 /// As XML writes it.

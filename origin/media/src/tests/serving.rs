@@ -69,7 +69,7 @@ async fn playlists_and_segments_say_how_long_they_keep() {
             "public, max-age=12",
         ),
         ("/media/demo/vod/manifest.mpd", "application/dash+xml", "public, max-age=300"),
-        ("/media/demo/ll/manifest.mpd", "application/dash+xml", "public, max-age=15"),
+        ("/media/demo/ll/manifest.mpd", "application/dash+xml", "public, max-age=5"),
     ] {
         let answer = client.get(path).await;
         assert_eq!(answer.status, 200, "{path}");

@@ -63,12 +63,15 @@ fn a_long_line_passes() {
 fn addresses_of_manifests_carry_the_token() {
     let text = r#"<MPD><Location>http://h.example:8080/m.mpd</Location><BaseURL>v/</BaseURL><Period>
         <SegmentTemplate media="$Number$.m4s?a=1&amp;b=2" initialization="i.mp4" duration="2"/>
-        <BaseURL>film.mp4</BaseURL><BaseURL>https://other/film.mp4</BaseURL></Period></MPD>"#;
+        <BaseURL>film.mp4</BaseURL><BaseURL>https://other/film.mp4</BaseURL></Period>
+        <UTCTiming schemeIdUri="urn:mpeg:dash:utc:http-iso:2014" value="time"/>
+        <UTCTiming schemeIdUri="urn:mpeg:dash:utc:direct:2014" value="2026-01-01T00:00:00Z"/></MPD>"#;
     let out = rewrite_mpd(text.as_bytes(), &tokens()).expect("XML");
     let expected = text
         .replace("m.mpd<", "m.mpd?tg=P<")
         .replace("b=2\"", "b=2&amp;tg=M\"")
         .replace("\"i.mp4\"", "\"i.mp4?tg=M\"")
+        .replace("\"time\"", "\"time?tg=M\"")
         .replace(">film.mp4<", ">film.mp4?tg=M<");
     assert_eq!(String::from_utf8(out).expect("text"), expected);
     assert_eq!(rewrite_mpd(b"<MPD><", &tokens()), None);
