@@ -19,6 +19,7 @@ use crate::{
     answer::{Answer, Local, Redirect},
     lane::BODY_TOO_LARGE,
     lookup::Fetch,
+    media,
     request::{Admitted, Keyed, Stop, Work},
     rescue,
     view::View,
@@ -55,6 +56,10 @@ pub(crate) fn act(admitted: Admitted<'_>) -> Result<Keyed<'_>, Stop<'_>> {
             Err(stop(admitted, Answer::Redirect(redirect)))
         }
         Action::Link(domain) => Err(link(admitted, *domain)),
+        Action::Steer(steer) => {
+            let local = media::steer(&admitted, steer);
+            Err(stop(admitted, Answer::Local(local)))
+        }
     }
 }
 

@@ -273,7 +273,7 @@ fn start(slow: &Slow<'_>, admitted: &Admitted<'_>, fill: Fill) -> Option<Led> {
     let sink = FillSink::new(slow.edge.clone(), admitted, Some(fill), fault.clone(), sender)?;
     let standby = media::standby(admitted);
     let (group, standby) = match standby {
-        Some(standby) if media::stalled(admitted) => (standby, Some(group)),
+        Some(standby) if media::swapped(admitted) => (standby, Some(group)),
         standby => (group, standby),
     };
     tokio::spawn(sink.run(group, standby, conditional, plain));
@@ -545,7 +545,7 @@ pub(crate) fn group(admitted: &Admitted<'_>) -> Option<Arc<Group>> {
     match &admitted.route().action {
         Action::Proxy { upstream, .. } => Some(running.group(*upstream).clone()),
         Action::Link(domain) => Some(running.group(running.snapshot[*domain].upstream).clone()),
-        Action::Redirect { .. } | Action::Respond(_) => None,
+        Action::Redirect { .. } | Action::Respond(_) | Action::Steer(_) => None,
     }
 }
 

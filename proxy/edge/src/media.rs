@@ -13,6 +13,7 @@ mod ahead;
 mod inner;
 mod lane;
 mod slice;
+mod steer;
 mod streams;
 mod watch;
 
@@ -37,6 +38,7 @@ use crate::{
 };
 
 pub(crate) use ahead::warm;
+pub(crate) use steer::steer;
 pub(crate) use streams::Streams;
 pub(crate) use watch::Watch;
 
@@ -213,14 +215,11 @@ pub(crate) fn standby(admitted: &Admitted<'_>) -> Option<Arc<Group>> {
     Some(admitted.received().cx.running.group(index).clone())
 }
 
-/// Whether the route's own upstream stands still in this stream.
-pub(crate) fn stalled(admitted: &Admitted<'_>) -> bool {
+/// Whether the standby has taken the place of the route's own upstream in this stream.
+pub(crate) fn swapped(admitted: &Admitted<'_>) -> bool {
     let received = admitted.received();
     let live = admitted.route().media.as_ref().is_some_and(|media| media.standby.is_some());
-    live && received.cx.node.media.stalled(
-        &streams::name(received.head, admitted.path()),
-        received.cx.node.clock.now().unix_us / 1000,
-    )
+    live && received.cx.node.media.swapped(&streams::name(received.head, admitted.path()))
 }
 
 /// What a player said, for the access log.

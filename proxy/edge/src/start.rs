@@ -155,6 +155,7 @@ impl Edge {
         background.spawn(limit::keep(Arc::downgrade(&edge), secret_file(&config)));
         background.spawn(limit::watch(Arc::downgrade(&edge)));
         background.block_on(configure(&edge, &config, &addresses))?;
+        background.spawn(edge.node.upstreams.clone().tend());
         let (stop, shutdown) = watch::channel(false);
         let workers = sockets
             .into_iter()

@@ -12,6 +12,7 @@ mod media;
 mod names;
 mod plugins;
 mod sites;
+mod steer;
 mod upstreams;
 
 use tidegate_spec::{Document, Problem, Spec};

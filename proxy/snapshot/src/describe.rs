@@ -65,6 +65,7 @@ impl Snapshot {
             Action::Redirect { status, .. } => format!("redirect {status}"),
             Action::Link(domain) => format!("link {}", self[*domain].name),
             Action::Respond(respond) => format!("respond {}", respond.status),
+            Action::Steer(steer) => format!("steer {}", steer.pathways.len()),
         }
     }
 }

@@ -37,7 +37,7 @@ pub use material::Material;
 pub use rewrite::Rewrite;
 pub use snapshot::{
     Access, Action, Anomaly, KeysetIndex, LimitIndex, LinkDomain, LinkDomainIndex, Media, Plugin,
-    PluginIndex, RedirectsIndex, Respond, Route, Site, Snapshot, TicketSecret, TlsPolicy,
+    PluginIndex, RedirectsIndex, Respond, Route, Site, Snapshot, Steer, TicketSecret, TlsPolicy,
     UpstreamIndex, WATCHED_PER_ROUTE_MAX,
 };
 pub use tidegate_spec::Problem;

@@ -242,6 +242,19 @@ pub enum Action {
     Link(LinkDomainIndex),
     /// A ready answer.
     Respond(Respond),
+    /// A content steering manifest.
+    Steer(Box<Steer>),
+}
+
+/// Which way players take.
+#[derive(Debug)]
+pub struct Steer {
+    /// The ways.
+    pub pathways: Box<[tidegate_media::steering::Pathway]>,
+    /// For each of them the upstream whose servers tell whether it is well.
+    pub upstreams: Box<[Option<UpstreamIndex>]>,
+    /// How long a player keeps to an answer, seconds.
+    pub ttl_s: u32,
 }
 
 /// A ready answer.

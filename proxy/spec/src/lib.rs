@@ -61,7 +61,7 @@ pub use limit::{
 };
 pub use link::{LinkDomain, RedirectRule, RedirectTable};
 pub use list::{List, ListKind, ListSource};
-pub use media::{CountryPolicy, ManifestTokens, MediaPolicy, RefererPolicy};
+pub use media::{CountryPolicy, ManifestTokens, MediaPolicy, Pathway, RefererPolicy, SteerAction};
 pub use node_file::{
     ForwardedBy, Http2Limits, Listener, Network, NetworkInvalid, NodeConfig, NodeLimits, Protocol,
     ProxyProtocol,

@@ -1,5 +1,6 @@
 //! Segmented media on a route, and who may have it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::resource::{resource, words};
@@ -38,6 +39,36 @@ words! {
         Copy = "copy",
         /// A short-lived token of Tidegate's own, signed with the route's keyset.
         Mint = "mint",
+    }
+}
+
+resource! {
+    /// Content steering: which way to the content players take, from weights and health.
+    pub struct SteerAction {
+        /// The ways, such as several edges or networks.
+        pub pathways: Vec<Pathway>,
+        /// How long a player keeps to an answer before it asks again.
+        pub ttl: Duration = Duration::from_secs(30),
+    }
+}
+
+resource! {
+    /// A way to the content.
+    pub struct Pathway {
+        /// `PATHWAY-ID` of HLS, `serviceLocation` of DASH.
+        pub id: String,
+        /// Its share of the sessions; 0 takes only what no other can.
+        pub weight: u32 = 1,
+        /// An upstream whose servers tell, by checks and exchanges, whether the pathway is well.
+        pub upstream: Option<String>,
+        /// Sessions that measure less bandwidth than this, in bytes a second, are sent elsewhere.
+        pub throughput_min: Option<Size>,
+        /// The pathway whose addresses this one has, where manifests do not name it.
+        pub clone_of: Option<String>,
+        /// The host in the place of that one's.
+        pub host: Option<String>,
+        /// Query parameters that its addresses get.
+        pub params: BTreeMap<String, String>,
     }
 }
 

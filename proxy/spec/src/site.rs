@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::compress::CompressPolicy;
-use crate::media::{CountryPolicy, MediaPolicy, RefererPolicy};
+use crate::media::{CountryPolicy, MediaPolicy, RefererPolicy, SteerAction};
 use crate::resource::{choice, resource};
 use crate::tls::SiteTls;
 use crate::units::Size;
@@ -106,6 +106,8 @@ choice! {
         Redirect(RedirectAction) = "redirect",
         /// The short links of a domain; the path's last parameter is the code.
         Link(String) = "link",
+        /// A content steering manifest for HLS and DASH players.
+        Steer(SteerAction) = "steer",
     }
 }
 

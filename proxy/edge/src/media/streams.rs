@@ -17,8 +17,6 @@ const STREAMS_MAX: usize = 8192;
 const WHOLE_MAX: usize = 8192;
 /// Fetches ahead of players that run at once on one node.
 const AHEAD_MAX: usize = 32;
-/// How long the standby is asked once a stream stands still, in target durations.
-const STANDBY_TARGETS: u64 = 10;
 
 /// What is known of the streams that pass.
 pub(crate) struct Streams {
@@ -38,7 +36,8 @@ struct Stream {
     last: Option<Position>,
     /// When it last brought something new, unix milliseconds.
     advanced_ms: u64,
-    stalled_until_ms: u64,
+    /// The standby has taken the upstream's place.
+    swapped: bool,
 }
 
 /// The name of the stream that a path belongs to: playlists have a stream each, all else belongs to its folder.
@@ -87,9 +86,10 @@ impl Streams {
         self.lock().get(name).map(|stream| stream.timing)
     }
 
-    /// Whether the usual upstream stands still.
-    pub(crate) fn stalled(&self, name: &str, now_ms: u64) -> bool {
-        self.lock().get(name).is_some_and(|stream| stream.stalled_until_ms > now_ms)
+    /// Whether the standby has taken the place of the usual upstream, which stood still. It keeps it until it
+    /// stands still itself: a stream that went back and forth would go back in time with each of them.
+    pub(crate) fn swapped(&self, name: &str) -> bool {
+        self.lock().get(name).is_some_and(|stream| stream.swapped)
     }
 
     /// A playlist has come. `after` target durations without anything new make a stream stand still.
@@ -103,7 +103,7 @@ impl Streams {
             media: None,
             last: None,
             advanced_ms: now_ms,
-            stalled_until_ms: 0,
+            swapped: false,
         });
         let last = media.last();
         if last > stream.last || media.ended {
@@ -133,7 +133,7 @@ impl Streams {
         make_room(&mut known);
         let timing = Timing::of_mpd(mpd);
         let (media, last) = (None, None);
-        let stream = Stream { timing, media, last, advanced_ms: now_ms, stalled_until_ms: 0 };
+        let stream = Stream { timing, media, last, advanced_ms: now_ms, swapped: false };
         known.insert(folder(name).into(), stream);
     }
 
@@ -161,7 +161,10 @@ impl Stream {
     fn note_stall(&mut self, timing: Timing, after: u64, now_ms: u64) {
         let patience_ms = timing.target_ms.saturating_mul(after);
         if timing.live && now_ms.saturating_sub(self.advanced_ms) > patience_ms {
-            self.stalled_until_ms = now_ms + timing.target_ms.saturating_mul(STANDBY_TARGETS);
+            self.swapped = !self.swapped;
+            self.advanced_ms = now_ms;
+            // The other origin may number its segments otherwise.
+            (self.last, self.media) = (None, None);
         }
     }
 }
@@ -199,12 +202,26 @@ mod tests {
         let streams = Streams::default();
         streams.playlist("h/a.m3u8", playlist(1), 3, 0);
         streams.playlist("h/a.m3u8", playlist(1), 3, 6000);
-        assert!(!streams.stalled("h/a.m3u8", 6000));
+        assert!(!streams.swapped("h/a.m3u8"));
         streams.playlist("h/a.m3u8", playlist(1), 3, 6001);
-        assert!(streams.stalled("h/a.m3u8", 6001));
-        assert!(!streams.stalled("h/a.m3u8", 26_001));
-        streams.playlist("h/a.m3u8", playlist(2), 3, 27_000);
-        assert!(!streams.stalled("h/a.m3u8", 27_000));
+        assert!(streams.swapped("h/a.m3u8") && streams.swapped("h/"));
+    }
+
+    #[test]
+    fn the_standby_stays_until_it_stands_still_itself() {
+        let streams = Streams::default();
+        streams.playlist("h/a.m3u8", playlist(90), 3, 0);
+        streams.playlist("h/a.m3u8", playlist(90), 3, 7000);
+        // It counts otherwise, and that is no reason to leave it.
+        for n in 1..100 {
+            streams.playlist("h/a.m3u8", playlist(n), 3, 7000 + n * 2000);
+            assert!(streams.swapped("h/a.m3u8"), "{n}");
+        }
+        let last = 7000 + 99 * 2000;
+        streams.playlist_failed("h/a.m3u8", 3, last + 6000);
+        assert!(streams.swapped("h/a.m3u8"));
+        streams.playlist_failed("h/a.m3u8", 3, last + 6001);
+        assert!(!streams.swapped("h/a.m3u8"));
         assert_eq!(streams.timing("h/"), streams.timing("h/a.m3u8"));
     }
 

@@ -14,6 +14,7 @@ mod node;
 mod pipeline;
 mod shared;
 mod slow_reader;
+mod tiers;
 mod together;
 mod websocket;
 mod welcome;

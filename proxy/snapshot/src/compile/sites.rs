@@ -306,6 +306,7 @@ impl<'s> Compiler<'s> {
             tidegate_spec::Action::Redirect(redirect) => self.redirect(redirect, pattern, &path),
             tidegate_spec::Action::Respond(respond) => self.respond(respond, &path),
             tidegate_spec::Action::Link(name) => self.link(name, pattern, &path),
+            tidegate_spec::Action::Steer(steer) => self.steer(steer, &path),
         }
     }
 
@@ -411,7 +412,7 @@ pub(super) fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-fn is_authority(host: &str) -> bool {
+pub(super) fn is_authority(host: &str) -> bool {
     !host.is_empty()
         && !host.contains(['/', '?', '#', '@', ' '])
         && url::Url::parse(&format!("http://{host}/")).is_ok()

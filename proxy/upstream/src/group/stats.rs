@@ -64,6 +64,12 @@ pub(crate) struct GroupCounters {
 }
 
 impl Group {
+    /// Whether any server may be chosen now.
+    #[must_use]
+    pub fn is_available(&self) -> bool {
+        self.server_stats().iter().any(|server| server.available)
+    }
+
     /// What the group has counted.
     #[must_use]
     pub fn stats(&self) -> GroupStats {
