@@ -252,7 +252,8 @@ fn with_tokens<'t>(tag: BytesStart<'t>, tokens: &Tokens) -> BytesStart<'t> {
         };
         let is_address = ADDRESSES.contains(&key.local_name().as_ref()) && !value.is_empty();
         let value = if is_address { token.on(value, false, AMP) } else { value.into() };
-        // As it stands: the value is escaped already.
+        // As it stands: the value is escaped already, but for the quotes that single ones may hold.
+        let value = value.replace('"', "&quot;");
         changed.push_attribute((key_text.as_bytes(), value.as_bytes()));
     }
     changed

@@ -100,3 +100,11 @@ proptest! {
         prop_assert_eq!(out, text.as_bytes());
     }
 }
+
+#[test]
+fn a_quote_within_single_quotes_stays_within() {
+    let manifest = br#"<MPD><SegmentTemplate media='a"b.m4s' note='"/><x y="'/></MPD>"#;
+    let rewritten = String::from_utf8(rewrite_mpd(manifest, &tokens()).unwrap()).unwrap();
+    assert!(rewritten.contains("media=\"a&quot;b.m4s?"), "{rewritten}");
+    assert!(rewritten.contains("note=\"&quot;/><x y=&quot;\""), "{rewritten}");
+}
