@@ -223,6 +223,11 @@ fn agree(vectors: &str) {
         let expires_s = vector["expires"].as_u64().expect("an end");
         assert_eq!(call.verify(&keys, expires_s), Err(Reason::Expired), "{name}");
         spoil(&call, &keys, START_S, name);
+        let others = vector["keys"].as_array().expect("keys").iter().map(|k| {
+            other_key(&part(k, "id"), part(k, "algorithm").parse().expect("an algorithm"))
+        });
+        let others = keyset(text(&vector, "format"), &settings, others.collect());
+        assert!(call.verify(&others, START_S).is_err(), "{name} with another key");
     }
 }
 
@@ -239,5 +244,109 @@ fn spoil(call: &Call, keys: &crate::Keyset, now_s: u64, name: &str) {
             None => call.query = Some(changed.clone()),
         }
         assert!(call.verify(keys, now_s).is_err(), "{name} {changed}");
+    }
+}
+
+/// A key of this kind that has signed none of the vectors.
+fn other_key(id: &str, algorithm: Algorithm) -> crate::Key {
+    const RSA: &str = "MIIBCgKCAQEAvzYsoO8Vb6tS3XyV";
+    match algorithm {
+        Algorithm::RsaPublic => {
+            let modulus = [&[0xc1][..], RSA.as_bytes(), &[0x5b; 227]].concat();
+            let der = crate::der::rsa_of(&modulus, &[1, 0, 1]);
+            crate::Key::new(id, algorithm, &der).expect("a key")
+        }
+        // The generator of the curve.
+        Algorithm::EcdsaP256Public => key(
+            id,
+            algorithm,
+            "hex:046b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c2964fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5",
+        ),
+        _ => key(id, algorithm, &format!("hex:{}", "58".repeat(32))),
+    }
+}
+
+/// Each vector with another key, and at another address where it is bound to one.
+#[test]
+fn no_vector_is_good_elsewhere() {
+    let check = |format: &str,
+                 settings: &[(&str, &str)],
+                 key_of: &dyn Fn(bool) -> crate::Key,
+                 call: &Call,
+                 now_s,
+                 bound| {
+        let of = |right| keyset(format, settings, vec![key_of(right)]);
+        assert!(call.verify(&of(true), now_s).is_ok(), "{format}");
+        assert!(call.verify(&of(false), now_s).is_err(), "{format} with another key");
+        let mut other = call.clone();
+        other.path = match call.path.split_once("&expires=") {
+            // The token is in the path itself.
+            Some((token, rest)) => {
+                let end = rest.split('/').next().unwrap_or_default();
+                format!("{token}&expires={end}/elsewhere")
+            }
+            None => "/elsewhere".to_owned(),
+        };
+        assert_eq!(other.verify(&of(true), now_s).is_err(), bound, "{format} elsewhere");
+    };
+    let shared = |text: String| {
+        move |right| match right {
+            true => key("k1", Algorithm::HmacSha256, &text),
+            false => key("k1", Algorithm::HmacSha256, "utf8:another secret"),
+        }
+    };
+    for v in vectors("bunny") {
+        let key_of = shared(format!("utf8:{}", text(&v, "key")));
+        check("bunny", &[], &key_of, &Call::get(text(&v, "url")), 1_598_024_586, true);
+    }
+    for v in vectors("ome_signedpolicy") {
+        let call = Call::get(&format!("{}&signature={}", text(&v, "url"), text(&v, "signature")));
+        check(
+            "ome-signed-policy",
+            &[],
+            &shared(format!("utf8:{}", text(&v, "key"))),
+            &call,
+            1_399_720,
+            true,
+        );
+    }
+    for v in vectors("nginx_secure_link") {
+        let template = [("template", "$secure_link_expires$uri$remote_addr $secret")];
+        let url = format!("http://h/s/link?md5={}&expires=2147483647", text(&v, "md5_b64url"));
+        check(
+            "secure-link",
+            &template,
+            &shared("utf8:secret".to_owned()),
+            &Call::get(&url).from("127.0.0.1"),
+            1,
+            true,
+        );
+    }
+    for v in vectors("akamai_edgeauth2") {
+        let call =
+            Call::get(&format!("https://h/video/master.m3u8?__token__={}", text(&v, "token")));
+        check(
+            "akamai",
+            &[],
+            &shared(format!("hex:{}", text(&v, "key_hex"))),
+            &call,
+            1_700_000_000,
+            // One of them opens everything.
+            !text(&v, "token").contains("acl=/*"),
+        );
+    }
+    for v in vectors("google_media_cdn_token") {
+        let token = format!("{}~hmac={}", text(&v, "token_fields"), text(&v, "hmac_sha256"));
+        let call = Call::get(&format!("http://10.20.30.40/example.m3u8?edge-cache-token={token}"));
+        // A prefix of a whole host is bound to the host alone.
+        let bound = text(&v, "token_fields").contains("FullPath");
+        check(
+            "media-cdn",
+            &[],
+            &shared(text(&v, "hmac_key_b64url").to_owned()),
+            &call,
+            1_663_070_399,
+            bound,
+        );
     }
 }
