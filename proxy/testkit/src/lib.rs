@@ -10,6 +10,7 @@
 //!
 //! Entry types: [`Origin`], [`Client`], [`scenario`] and, for fuzz bodies, [`fuzz::Smoke`].
 
+pub mod crowd;
 pub mod fuzz;
 pub mod scenario;
 
