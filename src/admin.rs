@@ -1,6 +1,6 @@
 //! The admin verbs: what an administrator types.
 
-use std::{path::Path, process::ExitCode, time::Duration, time::Instant};
+use std::{collections::HashSet, path::Path, process::ExitCode, time::Duration, time::Instant};
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
@@ -236,12 +236,53 @@ pub(crate) fn link_create(args: Args) -> Result<ExitCode> {
 
 /// `tidegate warm`
 pub(crate) fn warm(args: Args) -> Result<ExitCode> {
-    let admin = args.get("admin").unwrap_or_default();
+    let admin = args.get("admin").unwrap_or_default().to_owned();
     let segments: usize = args.get("segments").unwrap_or("3").parse().context("--segments")?;
-    let wish = serde_json::json!({ "urls": args.positional, "segments": segments }).to_string();
-    let (status, body) = runtime()?.block_on(send("POST", &format!("{admin}/warm"), wish))?;
-    say(&String::from_utf8_lossy(&body));
-    Ok(if status == 200 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let runtime = runtime()?;
+    let (mut queue, mut warmed) = (args.positional, Warmed::default());
+    let mut seen: HashSet<String> = queue.iter().cloned().collect();
+    // Some at a time, so that it shows how far it is.
+    while !queue.is_empty() {
+        let some: Vec<String> = queue.drain(..queue.len().min(WARM_AT_ONCE)).collect();
+        let wish = json!({ "urls": some, "segments": segments, "follow": false }).to_string();
+        let (status, body) = runtime.block_on(send("POST", &format!("{admin}/warm"), wish))?;
+        if status != 200 {
+            bail!("{admin}/warm answered {status}: {}", String::from_utf8_lossy(&body).trim());
+        }
+        let mut part: Warmed = serde_json::from_slice(&body).context("the edge's answer")?;
+        queue.extend(part.named.drain(..).filter(|url| seen.insert(url.clone())));
+        warmed.add(part);
+        warmed.progress(queue.len());
+    }
+    Ok(if warmed.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Addresses that one request warms.
+const WARM_AT_ONCE: usize = 8;
+
+/// What an edge says of a warming.
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+struct Warmed {
+    fetched: usize,
+    failed: usize,
+    bytes: u64,
+    failures: Vec<String>,
+    named: Vec<String>,
+}
+
+impl Warmed {
+    fn add(&mut self, part: Self) {
+        self.fetched += part.fetched;
+        self.failed += part.failed;
+        self.bytes += part.bytes;
+        part.failures.iter().for_each(|failure| eprintln!("failed: {failure}"));
+    }
+
+    fn progress(&self, left: usize) {
+        let Self { fetched, failed, bytes, .. } = self;
+        say(&format!("{fetched} fetched ({} KiB), {failed} failed, {left} to go\n", bytes / 1024));
+    }
 }
 
 /// `tidegate explain`

@@ -277,30 +277,14 @@ async fn purge(edge: &Edge, request: Request<Incoming>) -> Answer {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WarmRequest {
-    urls: Vec<String>,
-    /// Segments of each playlist.
-    #[serde(default = "warm_segments")]
-    segments: usize,
-}
-
-const fn warm_segments() -> usize {
-    3
-}
-
 /// Warming runs here, on the one thread beside the workers: it leaves them alone.
 async fn warm(edge: &Arc<Edge>, request: Request<Incoming>) -> Answer {
     let body = Limited::new(request.into_body(), BODY_BYTES_MAX).collect().await;
     let Ok(body) = body.map(http_body_util::Collected::to_bytes) else {
         return fault(413, "the body is larger than a mebibyte, or did not arrive");
     };
-    match serde_json::from_slice::<WarmRequest>(&body) {
-        Ok(wish) => {
-            let warmed = crate::media::warm(edge, wish.urls, wish.segments).await;
-            json(200, &json!(warmed))
-        }
+    match serde_json::from_slice(&body) {
+        Ok(wish) => json(200, &json!(crate::media::warm(edge, wish).await)),
         Err(error) => fault(422, &error.to_string()),
     }
 }

@@ -4,15 +4,48 @@
 //! A file that ends in `.mmdb` is a country or city database of that format.
 //! Quotes around the values are taken off, more columns are passed over, lines that begin with `#` too.
 
-use std::{io, net::IpAddr, path::Path};
+use std::{
+    io,
+    net::IpAddr,
+    path::{Path, PathBuf},
+    sync::Weak,
+    time::{Duration, SystemTime},
+};
 
+use arc_swap::ArcSwap;
 use maxminddb::{MaxMindDbError, PathElement, WithinOptions};
 
-/// Ranges of addresses with their countries, in order.
+use crate::Edge;
+
+/// How often the file is looked at.
+const FILE_POLL_MS: u64 = 2_000;
+
+/// Ranges of addresses with their countries, in order; those of the file as it was when it last was whole.
 #[derive(Default)]
 pub(crate) struct Countries {
-    ranges: Vec<Range>,
+    file: Option<PathBuf>,
+    ranges: ArcSwap<Vec<Range>>,
 }
+
+/// All pairs of capital letters, so that a code outlives the file it was read from.
+static CODES: [u8; 26 * 26 * 2] = {
+    let mut codes = [0; 26 * 26 * 2];
+    let mut at = 0;
+    while at < 26 * 26 {
+        codes[at * 2] = b'A' + (at / 26) as u8;
+        codes[at * 2 + 1] = b'A' + (at % 26) as u8;
+        at += 1;
+    }
+    codes
+};
+
+/// Where the databases keep the code of a network's country.
+const PLACES: [&[PathElement<'static>]; 4] = [
+    &[PathElement::Key("country"), PathElement::Key("iso_code")],
+    &[PathElement::Key("registered_country"), PathElement::Key("iso_code")],
+    &[PathElement::Key("country_code")],
+    &[PathElement::Key("country")],
+];
 
 struct Range {
     first: u128,
@@ -28,64 +61,114 @@ impl Countries {
     /// # Errors
     /// It cannot be read, or a line of it is not of the form.
     pub(crate) fn load(path: &Path) -> io::Result<Self> {
-        if path.extension().is_some_and(|extension| extension == "mmdb") {
-            return Self::read_mmdb(std::fs::read(path)?);
-        }
-        Self::read(&std::fs::read_to_string(path)?)
+        let ranges = ArcSwap::from_pointee(read(path)?);
+        Ok(Self { file: Some(path.to_owned()), ranges })
     }
 
-    /// The country of an address, two capital letters.
-    pub(crate) fn of(&self, address: IpAddr) -> Option<&str> {
-        if self.ranges.is_empty() {
+    /// The country of an address.
+    pub(crate) fn of(&self, address: IpAddr) -> Option<&'static str> {
+        let ranges = self.ranges.load();
+        if ranges.is_empty() {
             return None;
         }
         let address = bits(address);
-        let at = self.ranges.partition_point(|range| range.first <= address).checked_sub(1)?;
-        let range = &self.ranges[at];
-        let country = std::str::from_utf8(&range.country).ok()?;
-        (address <= range.last).then_some(country)
+        let at = ranges.partition_point(|range| range.first <= address).checked_sub(1)?;
+        let range = &ranges[at];
+        if address <= range.last { code(range.country) } else { None }
     }
+}
 
-    /// Country and city databases name the country of each network; all of them are taken over at once.
-    fn read_mmdb(bytes: Vec<u8>) -> io::Result<Self> {
-        let wrong = |error: MaxMindDbError| io::Error::new(io::ErrorKind::InvalidData, error);
-        let reader = maxminddb::Reader::from_source(bytes).map_err(wrong)?;
-        let iso_code = [PathElement::Key("country"), PathElement::Key("iso_code")];
-        let mut ranges: Vec<Range> = Vec::new();
-        for found in reader.networks(WithinOptions::default()).map_err(wrong)? {
-            let found = found.map_err(wrong)?;
-            let code: Option<String> = found.decode_path(&iso_code).map_err(wrong)?;
-            let code = code.and_then(|code| <[u8; 2]>::try_from(code.into_bytes()).ok());
-            let Some(country) = code.filter(|code| code.is_ascii()) else { continue };
-            let network = found.network().map_err(wrong)?;
-            let (first, last) = (mapped(network.network()), mapped(network.broadcast()));
-            match ranges.last_mut() {
-                // Neighbours of one country become one range.
-                Some(before) if before.country == country && before.last + 1 == first => {
-                    before.last = last;
+/// A country's two capital letters; `None` for anything else.
+fn code([first, second]: [u8; 2]) -> Option<&'static str> {
+    let place = |letter: u8| letter.is_ascii_uppercase().then(|| usize::from(letter - b'A'));
+    let at = (place(first)? * 26 + place(second)?) * 2;
+    std::str::from_utf8(CODES.get(at..at + 2)?).ok()
+}
+
+/// Takes the file over again when it changes. A file that is missing or not whole changes nothing but the log.
+pub(crate) async fn follow(edge: Weak<Edge>) {
+    let Some(path) = edge.upgrade().and_then(|edge| edge.node.countries.file.clone()) else {
+        return;
+    };
+    let mut seen = stamp(&path);
+    while let Some(edge) = edge.upgrade() {
+        let now = stamp(&path);
+        if now != seen {
+            seen = now;
+            let file = path.clone();
+            let ranges = tokio::task::spawn_blocking(move || read(&file)).await;
+            match ranges.map_err(io::Error::other).flatten() {
+                Ok(ranges) => {
+                    tracing::info!(file = %path.display(), ranges = ranges.len(), "countries read again");
+                    edge.node.countries.ranges.store(ranges.into());
                 }
-                _ => ranges.push(Range { first, last, country }),
+                Err(error) => {
+                    tracing::warn!(file = %path.display(), %error, "countries stay as they were");
+                }
             }
         }
-        ranges.sort_unstable_by_key(|range| range.first);
-        Ok(Self { ranges })
+        drop(edge);
+        tokio::time::sleep(Duration::from_millis(FILE_POLL_MS)).await;
     }
+}
 
-    fn read(text: &str) -> io::Result<Self> {
-        let mut ranges = Vec::new();
-        for (at, line) in text.lines().enumerate() {
-            if line.trim().is_empty() || line.starts_with('#') {
-                continue;
-            }
-            let wrong = || {
-                let message = format!("line {}: not of the form first,last,CC", at + 1);
-                io::Error::new(io::ErrorKind::InvalidData, message)
-            };
-            ranges.push(range(line).ok_or_else(wrong)?);
-        }
-        ranges.sort_unstable_by_key(|range| range.first);
-        Ok(Self { ranges })
+fn stamp(path: &Path) -> Option<(SystemTime, u64)> {
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((metadata.modified().ok()?, metadata.len()))
+}
+
+fn read(path: &Path) -> io::Result<Vec<Range>> {
+    match path.extension().is_some_and(|extension| extension == "mmdb") {
+        // The reader of these databases takes for granted that one is whole.
+        true => std::panic::catch_unwind(|| read_mmdb(std::fs::read(path)?)).unwrap_or_else(|_| {
+            Err(io::Error::new(io::ErrorKind::InvalidData, "no whole database"))
+        }),
+        false => read_csv(&std::fs::read_to_string(path)?),
     }
+}
+
+/// Country and city databases name the country of each network; all of them are taken over at once.
+fn read_mmdb(bytes: Vec<u8>) -> io::Result<Vec<Range>> {
+    let wrong = |error: MaxMindDbError| io::Error::new(io::ErrorKind::InvalidData, error);
+    let reader = maxminddb::Reader::from_source(bytes).map_err(wrong)?;
+    let mut ranges: Vec<Range> = Vec::new();
+    for found in reader.networks(WithinOptions::default()).map_err(wrong)? {
+        let found = found.map_err(wrong)?;
+        // MaxMind's and DB-IP's databases, then those of others.
+        let code = PLACES.iter().find_map(|place| found.decode_path::<String>(place).ok()?);
+        let code = code.and_then(|code| <[u8; 2]>::try_from(code.into_bytes()).ok());
+        let Some(country) = code.filter(|code| code.is_ascii()) else { continue };
+        let country = country.map(|b| b.to_ascii_uppercase());
+        let network = found.network().map_err(wrong)?;
+        let (first, last) = (mapped(network.network()), mapped(network.broadcast()));
+        match ranges.last_mut() {
+            // Neighbours of one country become one range.
+            Some(before)
+                if before.country == country && before.last.checked_add(1) == Some(first) =>
+            {
+                before.last = last;
+            }
+            _ => ranges.push(Range { first, last, country }),
+        }
+    }
+    ranges.sort_unstable_by_key(|range| range.first);
+    Ok(ranges)
+}
+
+fn read_csv(text: &str) -> io::Result<Vec<Range>> {
+    let mut ranges = Vec::new();
+    for (at, line) in text.lines().enumerate() {
+        if line.trim().is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let wrong = || {
+            let message = format!("line {}: not of the form first,last,CC", at + 1);
+            io::Error::new(io::ErrorKind::InvalidData, message)
+        };
+        ranges.push(range(line).ok_or_else(wrong)?);
+    }
+    ranges.sort_unstable_by_key(|range| range.first);
+    Ok(ranges)
 }
 
 fn range(line: &str) -> Option<Range> {
@@ -113,14 +196,57 @@ pub(crate) fn bits(address: IpAddr) -> u128 {
 
 #[cfg(test)]
 mod tests {
-    use super::Countries;
+    use super::*;
+
+    impl Countries {
+        fn read(text: &str) -> io::Result<Self> {
+            Ok(Self { file: None, ranges: ArcSwap::from_pointee(read_csv(text)?) })
+        }
+    }
+
+    /// Made by `testdata/countries.py`.
+    #[test]
+    fn a_database_is_read() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata");
+        let countries = Countries::load(&folder.join("countries.mmdb")).unwrap();
+        let of = |address: &str| countries.of(address.parse().unwrap()).map(|code| code.to_owned());
+        assert_eq!(of("192.0.2.77").as_deref(), Some("DE"));
+        assert_eq!(of("::ffff:192.0.2.77").as_deref(), Some("DE"));
+        assert_eq!(of("192.0.3.0").as_deref(), Some("DE"), "neighbours");
+        assert_eq!(of("198.51.100.1").as_deref(), Some("FR"));
+        assert_eq!(of("198.51.101.1"), None);
+        assert_eq!(of("203.0.113.9").as_deref(), Some("US"), "registered only");
+        assert_eq!(of("2001:db8:1::9").as_deref(), Some("JP"));
+        assert_eq!(of("2001:db9::"), None);
+    }
+
+    #[test]
+    fn a_broken_database_is_an_error() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata");
+        let whole = std::fs::read(folder.join("countries.mmdb")).unwrap();
+        let file = tempfile::TempDir::new().unwrap().path().with_extension("mmdb");
+        let read = |bytes: &[u8]| {
+            std::fs::write(&file, bytes).unwrap();
+            Countries::load(&file)
+        };
+        assert!(read(&whole).is_ok());
+        assert!(read(b"no database").is_err());
+        assert!(read(&whole[..whole.len() / 2]).is_err());
+        // Whatever is wrong within, it is read or refused.
+        for at in (0..whole.len()).step_by(13) {
+            let mut broken = whole.clone();
+            broken[at] ^= 0x55;
+            let _ = read(&broken);
+        }
+        std::fs::remove_file(&file).unwrap();
+    }
 
     #[test]
     fn ranges_have_ends() {
         let text =
             "# a comment\n\"10.0.0.0\",\"10.0.0.255\",\"de\",more\n2001:db8::,2001:db8::ffff,FR\n";
         let countries = Countries::read(text).unwrap();
-        let of = |address: &str| countries.of(address.parse().unwrap()).map(str::to_owned);
+        let of = |address: &str| countries.of(address.parse().unwrap()).map(|code| code.to_owned());
         assert_eq!(of("10.0.0.0").as_deref(), Some("DE"));
         assert_eq!(of("::ffff:10.0.0.255").as_deref(), Some("DE"));
         assert_eq!(of("10.0.1.0"), None);

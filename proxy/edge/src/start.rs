@@ -36,7 +36,7 @@ use crate::{
     caps::Caps,
     certificates::{self, Expiries},
     clock::Clock,
-    countries::Countries,
+    countries::{self, Countries},
     dispatch::Calls,
     handover::{self, Line, Offer, Taken},
     identity::Trust,
@@ -166,6 +166,7 @@ impl Edge {
             })
             .collect::<Result<_, _>>()?;
         background.spawn(certificates::follow(Arc::downgrade(&edge)));
+        background.spawn(countries::follow(Arc::downgrade(&edge)));
         if let Some(taken) = taken {
             taken.ready().map_err(upgrading)?;
             tracing::info!("taken over from the process before");

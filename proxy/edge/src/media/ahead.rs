@@ -1,7 +1,12 @@
 //! Fetching ahead of the players: what a playlist names next, what players announce, what an operator wants
 //! warm.
 
-use std::{collections::VecDeque, future::Future, pin::Pin, sync::Arc};
+use std::{
+    collections::{HashSet, VecDeque},
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+};
 
 use tidegate_http::{Scheme, normalise_path};
 use tidegate_media::{
@@ -24,12 +29,42 @@ pub(crate) struct Ahead {
     path: String,
 }
 
+/// Failures that an answer lists.
+const FAILURES_MAX: usize = 20;
+
+/// What is to be warmed.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Wish {
+    urls: Vec<String>,
+    /// Segments of each playlist.
+    #[serde(default = "segments")]
+    segments: usize,
+    /// Whether what the playlists name is fetched too; if not, it is only listed.
+    #[serde(default = "follow")]
+    follow: bool,
+}
+
+const fn segments() -> usize {
+    3
+}
+
+const fn follow() -> bool {
+    true
+}
+
 /// What came of a warming.
-#[derive(Clone, Copy, Debug, Default, serde::Serialize)]
+#[derive(Debug, Default, serde::Serialize)]
 pub(crate) struct Warmed {
     pub(crate) fetched: usize,
     pub(crate) failed: usize,
     pub(crate) bytes: u64,
+    /// The first addresses that failed, each with what came in place of 200.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) failures: Vec<String>,
+    /// What the playlists named and was left to another request.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) named: Vec<String>,
 }
 
 impl Ahead {
@@ -101,25 +136,43 @@ pub(crate) fn announced(received: &Received<'_>, path: &str, said: &Cmcd) {
     }
 }
 
-/// Fetches addresses into the cache, and what playlists among them name, `segments` of each.
-pub(crate) async fn warm(edge: &Arc<Edge>, urls: Vec<String>, segments: usize) -> Warmed {
+/// Fetches addresses into the cache, and what playlists among them name. Each address once.
+pub(crate) async fn warm(edge: &Arc<Edge>, wish: Wish) -> Warmed {
     let mut warmed = Warmed::default();
-    let mut queue: VecDeque<String> = urls.into();
+    let mut seen = HashSet::new();
+    let mut queue: VecDeque<String> = wish.urls.into();
     let mut left = WARM_OBJECTS_MAX;
     while let Some(url) = queue.pop_front() {
         if left == 0 {
             break;
         }
+        if !seen.insert(url.clone()) {
+            continue;
+        }
         left -= 1;
-        match one(edge, &url, segments, &mut queue).await {
-            Some(bytes) => {
+        let mut named = VecDeque::new();
+        match one(edge, &url, wish.segments, &mut named).await {
+            Ok(bytes) => {
                 warmed.fetched += 1;
                 warmed.bytes += bytes;
             }
-            None => warmed.failed += 1,
+            Err(why) => warmed.fail(&url, &why),
+        }
+        match wish.follow {
+            true => queue.extend(named),
+            false => warmed.named.extend(named),
         }
     }
     warmed
+}
+
+impl Warmed {
+    fn fail(&mut self, url: &str, why: &str) {
+        self.failed += 1;
+        if self.failures.len() < FAILURES_MAX {
+            self.failures.push(format!("{url}: {why}"));
+        }
+    }
 }
 
 async fn one(
@@ -127,18 +180,16 @@ async fn one(
     url: &str,
     segments: usize,
     queue: &mut VecDeque<String>,
-) -> Option<u64> {
-    let (scheme, rest) = url.split_once("://")?;
-    let scheme = match scheme {
-        "http" => Scheme::Http,
-        "https" => Scheme::Https,
-        _ => return None,
-    };
-    let (authority, target) = rest.split_at(rest.find('/')?);
+) -> Result<u64, String> {
+    let (scheme, authority, target) =
+        parts(url).ok_or("write http://host/path or https://host/path")?;
     let path = target.split_once('?').map_or(target, |(path, _)| path);
     let keep = if Class::of_path(path).is_playlist() { PLAYLIST_BYTES_MAX } else { 0 };
-    let got = inner::get(edge, scheme, authority, target, keep).await?;
-    (got.status == 200).then_some(())?;
+    let got = inner::get(edge, scheme, authority, target, keep).await;
+    let got = got.ok_or("no route of this node leads it to an upstream")?;
+    if got.status != 200 {
+        return Err(format!("status {}", got.status));
+    }
     let ahead = Ahead { scheme, authority: authority.to_owned(), path: path.to_owned() };
     let mut add = |uri: &String| {
         if let Some(target) = ahead.target(uri) {
@@ -152,5 +203,16 @@ async fn one(
         }
         None => {}
     }
-    Some(got.bytes)
+    Ok(got.bytes)
+}
+
+fn parts(url: &str) -> Option<(Scheme, &str, &str)> {
+    let (scheme, rest) = url.split_once("://")?;
+    let scheme = match scheme {
+        "http" => Scheme::Http,
+        "https" => Scheme::Https,
+        _ => return None,
+    };
+    let (authority, target) = rest.split_at(rest.find('/')?);
+    Some((scheme, authority, target))
 }

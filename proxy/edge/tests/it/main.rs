@@ -6,6 +6,7 @@ mod access;
 mod anomalies;
 mod change;
 mod compressed;
+mod countries;
 mod crowd;
 mod disk;
 mod http2;
@@ -16,6 +17,7 @@ mod shared;
 mod slow_reader;
 mod tiers;
 mod together;
+mod warm;
 mod websocket;
 mod welcome;
 

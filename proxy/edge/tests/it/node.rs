@@ -53,6 +53,10 @@ impl Node {
         if !node_file.is_empty() && node_file.contains("[[listeners]]") {
             config.listen = file.listeners;
         }
+        config.countries = file.countries;
+        if node_file.contains("admin = ") {
+            config.admin = file.admin.parse().ok();
+        }
         config.limits = file.limits;
         config.trusted_proxies = file.trusted_proxies;
         config.forwarded_by = file.forwarded_by;
