@@ -43,6 +43,8 @@ pub(crate) const DELAYED_MAX: i64 = 10_000;
 
 /// A limit that applies, and which one of the spec it is.
 type Applying<'r> = (LimitIndex, Charge<'r>);
+/// All limits that apply to one request.
+type Due<'r> = SmallVec<[Applying<'r>; CHARGES_MAX]>;
 
 /// Charges every limit of the route, or none and answers 429.
 pub(crate) fn charge(verified: Verified<'_>) -> Result<Permitted<'_>, Stop<'_>> {
@@ -273,7 +275,7 @@ fn applying<'r: 'o, 'o>(
     verified: &Verified<'r>,
     overlay: Option<&'o Overlay>,
     tight: Option<&'o Tight>,
-) -> Result<(SmallVec<[Applying<'o>; CHARGES_MAX]>, Watched), (LimitIndex, &'o Rule)> {
+) -> Result<(Due<'o>, Watched), (LimitIndex, &'o Rule)> {
     let cx = verified.routed.received.cx;
     let route = verified.routed.route();
     let head = verified.routed.received.head;

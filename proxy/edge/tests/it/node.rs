@@ -53,7 +53,6 @@ impl Node {
         if !node_file.is_empty() && node_file.contains("[[listeners]]") {
             config.listen = file.listeners;
         }
-        config.countries = file.countries;
         if node_file.contains("admin = ") {
             config.admin = file.admin.parse().ok();
         }
