@@ -56,6 +56,3 @@ pub use tag::{TAGS_MAX, TagId, tags_of};
 pub use update::{HeadFreshening, freshen, head_freshening};
 pub use validate::{Validation, validates, validation_fields};
 pub use vary::{VARY_FIELDS_MAX, Vary};
-
-#[cfg(test)]
-mod tests;
