@@ -1,6 +1,7 @@
 //! Clients and routes that stand out: what nodes report, and what pages show. Keys are hashes.
 
 use serde::{Deserialize, Serialize};
+use tidegate_limit::anomaly::{Found, Signal, Stage, Watch};
 use utoipa::ToSchema;
 
 /// Answer of `GET /v1/anomalies`, on a node and on the control plane.
@@ -31,6 +32,22 @@ pub struct WatchedLimit {
     pub usual_failed: f64,
     /// Share of denials.
     pub usual_denied: f64,
+}
+
+impl WatchedLimit {
+    /// What a watch says of its limit.
+    pub fn of(limit: &str, watch: &Watch) -> Self {
+        let usual = watch.usual();
+        Self {
+            limit: limit.to_owned(),
+            action: watch.settings().action.as_str().to_owned(),
+            warm: usual.warm,
+            clients: usual.clients.round(),
+            usual_rate: usual.rate,
+            usual_failed: usual.failed,
+            usual_denied: usual.denied,
+        }
+    }
 }
 
 /// A client that stands out.
@@ -66,6 +83,28 @@ pub struct AnomalousClient {
     pub denied: u64,
     /// Who found it: a node by its name, or `fleet`.
     pub found_by: String,
+}
+
+impl AnomalousClient {
+    /// A client that `found_by` (a node by its name, or `fleet`) has found under a limit.
+    pub fn of(limit: &str, found: &Found, found_by: &str) -> Self {
+        Self {
+            limit: limit.to_owned(),
+            key: format!("{:016x}", found.key.0),
+            signal: found.signal.as_str().to_owned(),
+            z: found.z,
+            rate: found.rate,
+            usual: found.usual,
+            share: if found.signal == Signal::Rate { 0.0 } else { found.share },
+            state: found.stage.as_str().to_owned(),
+            since: found.since_us,
+            until: found.until_us,
+            tightened_to: (found.stage != Stage::Observed).then_some(found.rate_to),
+            would_deny: 0,
+            denied: 0,
+            found_by: found_by.to_owned(),
+        }
+    }
 }
 
 /// A route that stands out.

@@ -12,7 +12,7 @@ use tidegate_control_api::{
     AnomalousClient, AnomalyPage, AnomalyReport, Busy, Op, TableOp, Tightening, WatchedLimit,
 };
 use tidegate_control_store::micros_now;
-use tidegate_limit::anomaly::{BUCKET_US, Bucket, Decay, Event, Found, Seen, Signal, Stage, Watch};
+use tidegate_limit::anomaly::{BUCKET_US, Bucket, Decay, Event, Found, Seen, Watch};
 use tidegate_limit::{KeyHash, Mode, Rule, Secret};
 use tidegate_snapshot::{Anomaly, Snapshot};
 
@@ -186,8 +186,8 @@ pub(crate) async fn list(State(app): State<App>) -> Result<Json<AnomalyPage>, Re
     let sum = app.anomalies.sum();
     let mut page = AnomalyPage::default();
     for (name, watch) in &sum.watches {
-        page.limits.push(limit(name, watch));
-        page.clients.extend(watch.found().map(|found| client(name, found)));
+        page.limits.push(WatchedLimit::of(name, watch));
+        page.clients.extend(watch.found().map(|found| AnomalousClient::of(name, found, FLEET)));
     }
     for (at_us, report) in sum.reports.values() {
         if now_us.saturating_sub(*at_us) < FRESH_US {
@@ -204,37 +204,6 @@ pub(crate) async fn list(State(app): State<App>) -> Result<Json<AnomalyPage>, Re
 /// What a node has found itself; what it was told is listed as the fleet's.
 fn own(report: &AnomalyReport) -> impl Iterator<Item = AnomalousClient> + '_ {
     report.page.clients.iter().filter(|client| client.found_by != FLEET).cloned()
-}
-
-fn limit(name: &str, watch: &Watch) -> WatchedLimit {
-    let usual = watch.usual();
-    WatchedLimit {
-        limit: name.to_owned(),
-        action: watch.settings().action.as_str().to_owned(),
-        warm: usual.warm,
-        clients: usual.clients.round(),
-        usual_rate: usual.rate,
-        usual_failed: usual.failed,
-        usual_denied: usual.denied,
-    }
-}
-
-fn client(limit: &str, found: &Found) -> AnomalousClient {
-    AnomalousClient {
-        limit: limit.to_owned(),
-        key: format!("{:016x}", found.key.0),
-        signal: found.signal.as_str().to_owned(),
-        z: found.z,
-        rate: found.rate,
-        usual: found.usual,
-        share: if found.signal == Signal::Rate { 0.0 } else { found.share },
-        state: found.stage.as_str().to_owned(),
-        since: found.since_us,
-        until: found.until_us,
-        tightened_to: (found.stage != Stage::Observed).then_some(found.rate_to),
-        found_by: FLEET.to_owned(),
-        ..AnomalousClient::default()
-    }
 }
 
 #[cfg(test)]

@@ -7,9 +7,8 @@ use tidegate_control_client::api::{
     AnomalousClient, AnomalousRoute, AnomalyPage, AnomalyReport, Busiest, Busy, WatchedLimit,
 };
 use tidegate_http::percent_decode;
-use tidegate_limit::anomaly::{Found, Signal, Stage};
 
-use super::{LimitState, State, decide::watched};
+use super::{State, decide::watched};
 use crate::Edge;
 
 /// Clients of a limit that the control plane is told of.
@@ -53,15 +52,14 @@ impl Edge {
         let mut page = AnomalyPage::default();
         for (limit, _) in watched(&running.snapshot) {
             let Some(watch) = state.limits.get(limit.name()) else { continue };
-            page.limits.push(watched_limit(limit.name(), watch));
+            page.limits.push(WatchedLimit::of(limit.name(), &watch.watch));
             let lines = watch.watch.found().map(|found| {
                 let key = (limit.name().to_owned(), found.key.0);
                 let tally = state.tallies.get(&key);
                 AnomalousClient {
                     would_deny: tally.map_or(0, |tally| tally.would_deny.load(Relaxed)),
                     denied: tally.map_or(0, |tally| tally.denied.load(Relaxed)),
-                    found_by: self.node.name.to_string(),
-                    ..client(limit.name(), found)
+                    ..AnomalousClient::of(limit.name(), found, &self.node.name)
                 }
             });
             page.clients.extend(lines);
@@ -118,36 +116,6 @@ fn busy((key, seen): (tidegate_limit::KeyHash, tidegate_limit::anomaly::Seen)) -
         requests: seen.requests,
         failed: seen.failed,
         denied: seen.denied,
-    }
-}
-
-fn watched_limit(name: &str, state: &LimitState) -> WatchedLimit {
-    let usual = state.watch.usual();
-    WatchedLimit {
-        limit: name.to_owned(),
-        action: state.watch.settings().action.as_str().to_owned(),
-        warm: usual.warm,
-        clients: usual.clients.round(),
-        usual_rate: usual.rate,
-        usual_failed: usual.failed,
-        usual_denied: usual.denied,
-    }
-}
-
-fn client(limit: &str, found: &Found) -> AnomalousClient {
-    AnomalousClient {
-        limit: limit.to_owned(),
-        key: format!("{:016x}", found.key.0),
-        signal: found.signal.as_str().to_owned(),
-        z: found.z,
-        rate: found.rate,
-        usual: found.usual,
-        share: if found.signal == Signal::Rate { 0.0 } else { found.share },
-        state: found.stage.as_str().to_owned(),
-        since: found.since_us,
-        until: found.until_us,
-        tightened_to: (found.stage != Stage::Observed).then_some(found.rate_to),
-        ..AnomalousClient::default()
     }
 }
 
