@@ -204,7 +204,7 @@ fn two_edges_share_limits_that_the_control_plane_counts() {
     }
     // Its page says so too.
     let page = get(fleet.edges[0].admin, "/v1/limits").text();
-    assert!(page.contains(r#""mode":"strict""#) && page.contains("denied_most"), "{page}");
+    assert!(page.contains(r#""mode": "strict""#) && page.contains("denied_most"), "{page}");
     pushed_numbers_hold_on_running_nodes(&fleet);
 
     fleet.plane_dies();
@@ -245,8 +245,9 @@ fn pushed_numbers_hold_on_running_nodes(fleet: &Fleet) {
     wait_for("a block", || fleet.edges.iter().all(blocked).then_some(()));
     eprintln!("a block holds after {:?}", pushed.elapsed());
     verb(&["limits", "switch", "key", "shadow"]);
-    wait_for("shadow", || (statuses("other") == Some(200)).then_some(()));
-    assert_eq!(statuses("other"), Some(200), "in shadow nobody is denied");
+    // One of the nodes may still have let the only token pass: in shadow nobody is denied, again and again.
+    let passes = || (0..3).all(|_| statuses("other") == Some(200));
+    wait_for("shadow", || passes().then_some(()));
     verb(&["limits", "switch", "key", "spec"]);
     wait_for("the spec's word", || (statuses("other") == Some(429)).then_some(()));
     verb(&["limits", "unset", "key", "vip"]);

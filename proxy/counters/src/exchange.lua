@@ -1,6 +1,7 @@
 -- One key's account: what `tidegate_limit::global::Owner` does, in one atomic step at the server.
 -- A hash: `at` (arrival time of the bucket, or end of a quota's period, microseconds), `u` (used of a
--- quota), `x` (exact until), and one field a node. Times are the server's; spans come from the nodes.
+-- quota), `x` (exact until), `s` (time that came back unused before the bucket was used again: from, to),
+-- and one field a node. Times are the server's; spans come from the nodes.
 local node, emission, burst = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local left_us, near = tonumber(ARGV[4]) * 1000, tonumber(ARGV[5])
 local life, used, unheard = ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
@@ -14,11 +15,15 @@ local now = time[1] * 1000000 + time[2]
 local quota = left_us > 0
 local all = redis.call('HGETALL', KEYS[1])
 local at, spent, exact, nodes = 0, 0, 0, {}
+local spare_from, spare_to = 0, 0
 for i = 1, #all, 2 do
   local name, value = all[i], all[i + 1]
   if name == 'at' then at = tonumber(value)
   elseif name == 'u' then spent = tonumber(value)
   elseif name == 'x' then exact = tonumber(value)
+  elseif name == 's' then
+    local from, to = string.match(value, '([^ ]+) ([^ ]+)')
+    spare_from, spare_to = tonumber(from), tonumber(to)
   else
     local f = {}
     for word in string.gmatch(value, '[^ ]+') do f[#f + 1] = word end
@@ -30,18 +35,20 @@ end
 if quota and at <= now then at, spent = now + left_us, 0 end
 
 -- Nodes that do not report at all go on using their share.
-local lost = 0
+local lost, gone, parts = 0, active_us, 0
 for name, n in pairs(nodes) do
   n.silent = string.find(silent_list, name, 1, true) ~= nil
   if n.silent then
-    local part = (now - math.max(n.from, n.seen)) * n.share
+    local alone = now - math.max(n.from, n.seen)
+    local part = alone * n.share
     n.from, n.paid, lost = now, n.paid + part, lost + n.share
-    if not quota then at = math.max(at, now - active_us) + part end
+    gone, parts = math.max(gone, alone), parts + part
   elseif n.seen + 10 * active_us < now then
     nodes[name] = nil
     redis.call('HDEL', KEYS[1], name)
   end
 end
+if parts > 0 and not quota then at = math.max(at, now - gone) + parts end
 
 -- What this node used since it was last heard.
 local n, charge = nodes[node], 0
@@ -61,9 +68,29 @@ if span > 0 then
   end
   n.held, n.seen, n.till = has, now, now + 2 * sync_us
 end
+-- From here on the bucket is used. What came back unused until now is no longer in it, but a node that was
+-- alone meanwhile and reports later may have used just that.
+local function lift()
+  if at < now then spare_from, spare_to, at = at, now, now end
+end
 if charge > 0 then
   if quota then spent = spent + charge
-  else at = math.max(at, now - math.max(span, late)) + charge * emission end
+  else
+    local gathered, price = math.max(span, late), charge * emission
+    local from = now - gathered
+    if gathered > active_us then
+      local spare = math.min(math.max(spare_to - math.max(spare_from, from), 0), price)
+      spare_to, price = spare_to - spare, price - spare
+    end
+    if price > 0 then at = math.max(at, from) + price end
+  end
+end
+-- A node that was alone goes by its share until it has heard from here a few times.
+if late > active_us and unheard > 0 and not quota then
+  local ahead = math.floor(unheard * 3 * sync_us / late)
+  if ahead > 0 then lift() end
+  at = at + ahead * emission
+  if n then n.paid = n.paid + ahead * emission end
 end
 local fill = burst * emission
 local demand, active, held, steady = 0, 0, 0, 0
@@ -79,7 +106,10 @@ local function left()
 end
 local function spend(tokens)
   if tokens == 0 then return end
-  if quota then spent = spent + tokens else at = math.max(at, now) + tokens * emission end
+  if quota then spent = spent + tokens else
+    lift()
+    at = at + tokens * emission
+  end
 end
 
 local granted = math.min(left(), must)
@@ -121,7 +151,8 @@ for name, other in pairs(nodes) do
       other.total, other.rate, other.steady, other.seen, other.held, other.till, other.share, other.from, other.paid))
   end
 end
-redis.call('HSET', KEYS[1], 'at', string.format('%.3f', at), 'u', string.format('%.0f', spent), 'x', string.format('%.0f', exact))
+redis.call('HSET', KEYS[1], 'at', string.format('%.3f', at), 'u', string.format('%.0f', spent), 'x', string.format('%.0f', exact),
+  's', string.format('%.0f %.0f', spare_from, spare_to))
 redis.call('PEXPIRE', KEYS[1], math.ceil(math.max((at - now) / 1000, 0)) + 10000)
 
 local wait = 0

@@ -61,6 +61,9 @@ struct Account {
     at_ns: u64,
     /// A bucket that is new to the owner is taken to be empty at first; nanoseconds.
     empty_until_ns: u64,
+    /// What came back unused before the bucket was used again, from and to: it is not in the bucket any more, but
+    /// a node that was alone meanwhile and reports later may have used just that. Nanoseconds.
+    spare_ns: (u64, u64),
     /// Of a quota: what was used of it.
     used: u64,
     nodes: Vec<Node>,
@@ -287,6 +290,7 @@ impl Account {
             terms,
             at_ns,
             empty_until_ns,
+            spare_ns: (0, 0),
             used: 0,
             nodes,
             exact_until_us,
@@ -311,13 +315,17 @@ impl Account {
     /// A node that does not report at all goes on using its share, so that is charged as if it were used.
     fn silence(&mut self, seen_us: impl Fn(u64) -> u64, now_us: u64) {
         let mut lost_ns = 0;
+        // Nobody may have been heard for longer: what came back meanwhile pays for it.
+        let mut gone_us = ACTIVE_US;
         self.lost = 0.0;
         for node in &mut self.nodes {
             let seen_us = seen_us(node.id);
             node.silent = seen_us + ACTIVE_US <= now_us && seen_us + SILENT_US > now_us;
             if node.silent {
                 let from_us = node.charged_us.max(seen_us);
-                let span_ns = now_us.saturating_sub(from_us) * 1000;
+                let span_us = now_us.saturating_sub(from_us);
+                gone_us = gone_us.max(span_us);
+                let span_ns = span_us * 1000;
                 let part_ns = (span_ns as f32 * node.share) as u64;
                 (node.charged_us, node.charged_ns) = (now_us, node.charged_ns + part_ns);
                 lost_ns += part_ns;
@@ -325,7 +333,7 @@ impl Account {
             }
         }
         if lost_ns > 0 && !self.terms.is_quota() {
-            self.at_ns = self.at_ns.max((now_us - ACTIVE_US) * 1000) + lost_ns;
+            self.at_ns = self.at_ns.max((now_us - gone_us) * 1000) + lost_ns;
         }
     }
 
@@ -410,9 +418,31 @@ impl Account {
             return;
         }
         let from_ns = now_us.saturating_sub(span_us) * 1000;
-        let price_ns = self.terms.emission_ns.saturating_mul(tokens);
+        let mut price_ns = self.terms.emission_ns.saturating_mul(tokens);
+        if span_us > ACTIVE_US {
+            price_ns -= self.take_spare(from_ns, price_ns);
+        }
+        if price_ns == 0 {
+            return;
+        }
         let at_ns = self.at_ns.max(from_ns).saturating_add(price_ns);
         self.at_ns = at_ns.min(now_us * 1000 + self.terms.fill_ns() + DEBT_NS_MAX);
+    }
+
+    /// From here on the bucket is used: what came back unused until now is set apart.
+    fn note_spare(&mut self, now_us: u64) {
+        if self.at_ns < now_us * 1000 {
+            self.spare_ns = (self.at_ns, now_us * 1000);
+        }
+    }
+
+    /// Pays, as far as it goes, with what came back unused after `from_ns`: as if the node had been heard before
+    /// the others used the bucket again. The order in which nodes come back makes no debt.
+    fn take_spare(&mut self, from_ns: u64, price_ns: u64) -> u64 {
+        let (spare_from_ns, to_ns) = self.spare_ns;
+        let paid_ns = to_ns.saturating_sub(spare_from_ns.max(from_ns)).min(price_ns);
+        self.spare_ns.1 -= paid_ns;
+        paid_ns
     }
 
     /// A node that was alone goes by its share until it has heard the owner a few times: what it uses until
@@ -423,6 +453,9 @@ impl Account {
             return;
         }
         let ahead = unheard * RETURN_US / late_us;
+        if ahead > 0 {
+            self.note_spare(now_us);
+        }
         self.charge(ahead, 0, now_us);
         if let Some(node) = self.nodes.iter_mut().find(|node| node.id == id) {
             node.charged_ns += ahead.saturating_mul(self.terms.emission_ns);
@@ -432,6 +465,7 @@ impl Account {
     /// Charges tokens that are granted: from what is there now.
     fn spend(&mut self, tokens: u64, now_us: u64) {
         if tokens > 0 && !self.terms.is_quota() {
+            self.note_spare(now_us);
             self.at_ns = self.arrival_ns(now_us * 1000);
             self.empty_until_ns = 0;
         }
