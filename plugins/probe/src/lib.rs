@@ -13,7 +13,8 @@
 //! | `rreplace` | replaces the whole response body by `replaced` |
 //! | `rrefuse` | answers 502 when the response body holds the word `secret` |
 //! | `trailers` | adds `x-seen` to the response's trailers |
-//! | `qtrailers` | adds `x-seen` to the request's trailers |
+//! | `qtrailers` | adds `x-seen` to the request's trailers, and tells all of them on the response in `x-trailers` |
+//! | `trefuse` | answers 403 when a trailer of the request holds the word `attack` |
 //! | `listed` | answers 403 when the list `blocked` holds the client's address |
 //! | `label` | labels the request: `label.probe` is its path |
 //! | `labelled` | tells that label to the origin in `x-label` |
@@ -62,7 +63,12 @@ impl RootContext for Root {
     }
 
     fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Stream { words: self.words.clone(), classes: self.classes, path: None }))
+        Some(Box::new(Stream {
+            words: self.words.clone(),
+            classes: self.classes,
+            path: None,
+            trailers: String::new(),
+        }))
     }
 
     fn get_type(&self) -> Option<ContextType> {
@@ -74,6 +80,7 @@ struct Stream {
     words: Rc<Vec<String>>,
     classes: [u32; 6],
     path: Option<Vec<u8>>,
+    trailers: String,
 }
 
 impl Stream {
@@ -180,6 +187,11 @@ impl HttpContext for Stream {
     fn on_http_request_trailers(&mut self, _count: usize) -> Action {
         if self.has("qtrailers") {
             self.add_http_request_trailer("x-seen", "trailers");
+            self.trailers = lines(&self.get_http_request_trailers());
+        }
+        if self.has("trefuse") && lines(&self.get_http_request_trailers()).contains("attack") {
+            self.send_http_response(403, vec![("x-by", "probe")], Some(b"refused\n"));
+            return Action::Pause;
         }
         Action::Continue
     }
@@ -188,6 +200,9 @@ impl HttpContext for Stream {
         if self.has("facts") {
             let facts = self.facts();
             self.set_http_response_header("x-facts", Some(&facts));
+        }
+        if !self.trailers.is_empty() {
+            self.set_http_response_header("x-trailers", Some(&self.trailers));
         }
         if self.has("head") {
             self.set_http_response_header_bytes("x-seen", self.path.as_deref());
@@ -233,4 +248,9 @@ impl HttpContext for Stream {
             let _ = hostcalls::increment_metric(*metric, 1);
         }
     }
+}
+
+/// Fields as `name=value`, parted by `;`.
+fn lines(fields: &[(String, String)]) -> String {
+    fields.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(";")
 }

@@ -121,6 +121,18 @@ impl Dress {
         settled(plugins, &mut view, verdict).await
     }
 
+    /// Asks the plugins about the request's trailers.
+    pub(crate) async fn ask_late(&mut self, trailers: &mut FieldList) -> Verdict {
+        let Self { running, found, identity, facts, unix_us, request, edits, plugins, .. } = self;
+        let Some(plugins) = plugins else { return Verdict::Continue };
+        let Ok(request) = request.read() else { return Verdict::Continue };
+        let around = surroundings(running, *found, (identity, facts), *unix_us);
+        let view = View::of_request(&request, edits, around);
+        let mut view = view.with_trailers(Map::RequestTrailers, trailers);
+        let verdict = plugins.on_request_trailers(&mut view);
+        settled(plugins, &mut view, verdict).await
+    }
+
     /// The plugins' last words, about the response that was sent.
     pub(crate) fn finish(mut self, response: Option<ResponseHead>) {
         let Some(plugins) = self.plugins.take() else { return };

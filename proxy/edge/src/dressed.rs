@@ -34,6 +34,8 @@ pub(crate) struct Dressed<L> {
     /// What a plugin answers in place of a request whose body was on its way.
     pub(crate) instead: Option<Box<Local>>,
     keep_head: bool,
+    /// The request's trailers, until plugins have seen them.
+    late: Option<FieldList>,
     shown: Option<Box<Shown>>,
 }
 
@@ -65,6 +67,7 @@ impl<L: Lane> Dressed<L> {
             upstream_head: None,
             instead: None,
             keep_head,
+            late: None,
             shown: None,
         }
     }
@@ -203,10 +206,44 @@ impl<L: Lane> Dressed<L> {
                     if let Some(body) = self.dress.read_body() {
                         body.complete = complete;
                     }
-                    return Ok(
-                        Some(Bytes::from(held)).filter(|data| !(complete && data.is_empty()))
-                    );
+                    if complete {
+                        self.keep_late();
+                    }
+                    if complete && held.is_empty() {
+                        return self.show_late().await;
+                    }
+                    return Ok(Some(held.into()));
                 }
+            }
+        }
+    }
+
+    /// Keeps the trailers of a request that has been read to its end, for plugins to see.
+    fn keep_late(&mut self) {
+        if self.dress.wants(Phases::REQUEST_TRAILERS) {
+            self.late = self.lane.take_trailers();
+        }
+    }
+
+    /// Shows plugins the request's trailers, which end it. They stay kept until the answer is there:
+    /// whoever gives this up in between asks again, and nothing passes unseen.
+    async fn show_late(&mut self) -> Result<Option<Bytes>, DownstreamGone> {
+        let Some(late) = &mut self.late else { return Ok(None) };
+        let verdict = self.dress.ask_late(late).await;
+        self.late = None;
+        match verdict {
+            Verdict::Answer(response) => self.break_off(admit::local(response)),
+            Verdict::Continue | Verdict::Pause => Ok(None),
+        }
+    }
+
+    /// Reads on where plugins do not look at the body.
+    async fn read_plain(&mut self) -> Result<Option<Bytes>, DownstreamGone> {
+        match self.lane.read_body().await? {
+            Some(data) => Ok(Some(data)),
+            None => {
+                self.keep_late();
+                self.show_late().await
             }
         }
     }
@@ -232,7 +269,10 @@ fn too_large() -> Local {
 
 impl<L: Lane> Downstream for Dressed<L> {
     async fn read_body(&mut self) -> Result<Option<Bytes>, DownstreamGone> {
-        let Some(body) = self.dress.read_body() else { return self.lane.read_body().await };
+        if self.late.is_some() {
+            return self.show_late().await;
+        }
+        let Some(body) = self.dress.read_body() else { return self.read_plain().await };
         let ready = std::mem::take(&mut body.bytes);
         match (ready.is_empty(), body.complete) {
             (false, _) => Ok(Some(ready)),
@@ -244,6 +284,7 @@ impl<L: Lane> Downstream for Dressed<L> {
     fn body_done(&self) -> bool {
         let edits = self.dress.edits.as_deref();
         match edits.and_then(|edits| edits.body.as_ref()) {
+            _ if self.late.is_some() => false,
             Some(body) => body.complete && body.bytes.is_empty(),
             None => self.lane.body_done(),
         }
@@ -323,5 +364,9 @@ impl<L: Lane> Downstream for Dressed<L> {
 impl<L: Lane> Lane for Dressed<L> {
     fn account(&self) -> Account {
         self.lane.account()
+    }
+
+    fn take_trailers(&mut self) -> Option<FieldList> {
+        self.lane.take_trailers()
     }
 }

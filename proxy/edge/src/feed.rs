@@ -5,9 +5,9 @@
 //! with the length that it has then. Of others only as much is read as a plugin holds back; the rest
 //! is shown while it is sent (`dress.rs`), in chunks, because nobody knows how long it will be.
 
-use tidegate_http::Framing;
+use tidegate_http::{FieldList, Framing};
 use tidegate_telemetry::{Phase, Reason};
-use tidegate_wasm::{Buffer, Phases, RequestContext, Verdict};
+use tidegate_wasm::{Buffer, Map, Phases, RequestContext, Verdict};
 
 use crate::{
     admit,
@@ -77,6 +77,13 @@ pub(crate) async fn settle<L: Lane>(admitted: &mut Admitted<'_>, lane: &mut L) -
         }
         verdict = show(plugins, received, &mut feed, around).await;
     }
+    if feed.complete
+        && chain.wants(Phases::REQUEST_TRAILERS)
+        && let Some(mut trailers) = lane.take_trailers()
+        && let Verdict::Answer(response) = late(plugins, received, &mut trailers, around).await
+    {
+        return answer(admit::local(response));
+    }
     if wanted {
         let body = ReadBody { bytes: feed.passed.into(), complete: feed.complete };
         Edits::made(&mut received.edits, received.head).body = Some(body);
@@ -103,6 +110,21 @@ async fn show(
     let view = View::of_request(received.head, &mut received.edits, around);
     let mut view = view.with_body(Buffer::RequestBody, &mut feed.held);
     match plugins.on_request_body(&mut view, feed.complete) {
+        Verdict::Pause => plugins.resume(&mut view).await,
+        verdict => verdict,
+    }
+}
+
+/// Shows the trailers of a request whose body is here.
+async fn late(
+    plugins: &mut RequestContext,
+    received: &mut Received<'_>,
+    trailers: &mut FieldList,
+    around: Surroundings<'_>,
+) -> Verdict {
+    let view = View::of_request(received.head, &mut received.edits, around);
+    let mut view = view.with_trailers(Map::RequestTrailers, trailers);
+    match plugins.on_request_trailers(&mut view) {
         Verdict::Pause => plugins.resume(&mut view).await,
         verdict => verdict,
     }

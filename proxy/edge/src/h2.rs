@@ -20,7 +20,7 @@ use std::{
 
 use bytes::Bytes;
 use pingora_core::{protocols::Stream, server::ShutdownWatch};
-use tidegate_http::{H2Layout, Head, Refusal, StoredHead};
+use tidegate_http::{FieldList, H2Layout, Head, Refusal, StoredHead, chunked::may_trail};
 use tidegate_http2::{Connection, Event, Progress as Written, Request, StreamId};
 use tidegate_spec::NodeLimits;
 use tidegate_telemetry::{Counter, Phase};
@@ -268,8 +268,9 @@ impl Driver {
                     }
                     None
                 }
-                Event::Trailers { stream, .. } => {
+                Event::Trailers { stream, fields } => {
                     if let Some(mailbox) = mailboxes.get_mut(&stream) {
+                        mailbox.trailers = late(fields);
                         mailbox.take_in(&[], true);
                     }
                     None
@@ -437,6 +438,15 @@ impl Patience {
             idle_us: us(limits.idle_timeout),
         }
     }
+}
+
+/// The trailers that may come late, as HTTP/1 keeps them.
+fn late<'f>(fields: impl Iterator<Item = (&'f [u8], &'f [u8])>) -> Option<FieldList> {
+    let mut kept = FieldList::new();
+    for (name, value) in fields.filter(|(name, _)| may_trail(name)) {
+        let _ = kept.try_push(name, value);
+    }
+    Some(kept).filter(|kept| !kept.is_empty())
 }
 
 // === impl Mailbox ===

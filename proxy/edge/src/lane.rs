@@ -21,6 +21,10 @@ pub(crate) trait Lane: Downstream {
     /// What has become of the exchange so far.
     fn account(&self) -> Account;
 
+    /// The request's trailers, once its body has been read to the end; given once. None where
+    /// there are none, or none that may come late (RFC 9110 section 6.5.1).
+    fn take_trailers(&mut self) -> Option<FieldList>;
+
     /// Sends a whole answer.
     fn answer(
         &mut self,

@@ -217,4 +217,8 @@ impl<L: Lane> Lane for Compressing<L> {
     fn account(&self) -> Account {
         self.lane.account()
     }
+
+    fn take_trailers(&mut self) -> Option<FieldList> {
+        self.lane.take_trailers()
+    }
 }

@@ -7,6 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use tidegate_http::FieldList;
 use tidegate_http2::{Connection, StreamId};
 
 /// The state of a connection. Driver and requests live on the same worker, so the lock is free.
@@ -30,6 +31,8 @@ pub(crate) struct Mailbox {
     pub(crate) body: VecDeque<Bytes>,
     /// The request is complete.
     pub(crate) ended: bool,
+    /// What came behind the body, but for what must not come late.
+    pub(crate) trailers: Option<FieldList>,
     /// The client reset the stream.
     pub(crate) gone: bool,
     /// All of the response went out.

@@ -29,6 +29,7 @@ pub(crate) struct H1 {
     stream: Stream,
     input: BytesMut,
     body: RequestBody,
+    trailers: Option<FieldList>,
     body_bytes_left: u64,
     received_bytes: u64,
     receiving: Pace,
@@ -77,6 +78,7 @@ impl H1 {
             stream,
             input,
             body: RequestBody::new(head.body()),
+            trailers: None,
             body_bytes_left: body_bytes_max,
             received_bytes: 0,
             receiving: Pace::receiving(limits),
@@ -110,6 +112,10 @@ impl H1 {
             match self.body.take(&mut self.input) {
                 Ok(Piece::Data(data)) => return self.count(data).map(Some),
                 Ok(Piece::Done) => return Ok(None),
+                Ok(Piece::Trailers(trailers)) => {
+                    self.trailers = Some(trailers);
+                    return Ok(None);
+                }
                 Ok(Piece::Starved) => {}
                 Err(refusal) => return Err(self.refuse(refusal)),
             }
@@ -345,6 +351,10 @@ impl Lane for H1 {
             sent_bytes: self.reply.sent_bytes,
             received_bytes: self.received_bytes,
         }
+    }
+
+    fn take_trailers(&mut self) -> Option<FieldList> {
+        self.trailers.take()
     }
 }
 

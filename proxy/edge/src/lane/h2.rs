@@ -290,6 +290,10 @@ impl Lane for H2 {
             received_bytes: self.received_bytes,
         }
     }
+
+    fn take_trailers(&mut self) -> Option<FieldList> {
+        self.shared.lock().mailbox(self.stream)?.trailers.take()
+    }
 }
 
 impl Drop for H2 {

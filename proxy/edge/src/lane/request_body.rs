@@ -2,7 +2,7 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 use tidegate_http::{
-    Framing, Refusal,
+    FieldList, Framing, Refusal,
     chunked::{Decoder, Step},
 };
 
@@ -27,6 +27,8 @@ pub(super) enum Piece {
     Data(Bytes),
     /// The body is complete.
     Done,
+    /// It is, and these came behind it.
+    Trailers(FieldList),
     /// More bytes must be read first.
     Starved,
 }
@@ -59,7 +61,7 @@ impl RequestBody {
             }
             Self::Chunked(decoder) => {
                 let piece = take_chunked(decoder, input)?;
-                if matches!(piece, Piece::Done) {
+                if matches!(piece, Piece::Done | Piece::Trailers(_)) {
                     *self = Self::Done;
                 }
                 Ok(piece)
@@ -97,7 +99,10 @@ fn take_chunked(decoder: &mut Decoder, input: &mut BytesMut) -> Result<Piece, Re
             }
             Step::End { consumed } => {
                 input.advance(consumed);
-                return Ok(Piece::Done);
+                return Ok(match decoder.trailers() {
+                    none if none.is_empty() => Piece::Done,
+                    trailers => Piece::Trailers(trailers.clone()),
+                });
             }
         }
     }

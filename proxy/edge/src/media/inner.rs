@@ -99,4 +99,8 @@ impl Lane for Inner {
     fn account(&self) -> Account {
         Account { head_sent: self.head_sent, sent_bytes: self.got.bytes, ..Account::default() }
     }
+
+    fn take_trailers(&mut self) -> Option<FieldList> {
+        None
+    }
 }

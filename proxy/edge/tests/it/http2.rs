@@ -337,6 +337,16 @@ fn urgent_responses_overtake() {
 
 /// An upstream that speaks HTTP/2 and answers with trailers, as gRPC does.
 async fn grpc_upstream() -> SocketAddr {
+    h2_upstream(echo).await
+}
+
+/// An upstream that speaks HTTP/2.
+async fn h2_upstream<F>(
+    answer: fn(Request<RecvStream>, h2::server::SendResponse<Bytes>) -> F,
+) -> SocketAddr
+where
+    F: Future<Output = ()> + Send + 'static,
+{
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -344,7 +354,7 @@ async fn grpc_upstream() -> SocketAddr {
             tokio::spawn(async move {
                 let mut connection = h2::server::handshake(tcp).await.unwrap();
                 while let Some(Ok((request, respond))) = connection.accept().await {
-                    tokio::spawn(echo(request, respond));
+                    tokio::spawn(answer(request, respond));
                 }
             });
         }
@@ -428,6 +438,107 @@ sites:
         let first = told(&peer.text("/a").await.0);
         assert!(first.starts_with(";;2:0;4:131072") && first.ends_with("|m,s,a,p"), "{first}");
         assert_eq!(told(&peer.text("/b").await.0), first, "one connection, one fingerprint");
+        node.stop().await;
+    });
+}
+
+/// Answers gRPC calls: the message `hello` by `hello` and the metadata, at `/probe.Echo/Say` only.
+async fn said(request: Request<RecvStream>, mut respond: h2::server::SendResponse<Bytes>) {
+    let (head, body) = request.into_parts();
+    assert_eq!(head.headers["content-type"], "application/grpc");
+    assert_eq!(head.headers["te"], "trailers");
+    let message = whole(body).await.unwrap();
+    let (status, text) = match (head.uri.path(), &message[..]) {
+        ("/probe.Echo/Say", b"\0\0\0\0\x05hello") => ("0", head.headers["x-metadata"].as_bytes()),
+        _ => ("12", &[][..]),
+    };
+    let head = Response::builder().header("content-type", "application/grpc").body(()).unwrap();
+    let mut send = respond.send_response(head, false).unwrap();
+    if !text.is_empty() {
+        let framed = [&[0, 0, 0, 0, text.len() as u8][..], text].concat();
+        send.send_data(framed.into(), false).unwrap();
+    }
+    let mut trailers = HeaderMap::new();
+    trailers.insert("grpc-status", status.parse().unwrap());
+    send.send_trailers(trailers).unwrap();
+}
+
+#[test]
+fn plugins_call_grpc_services() {
+    const SPEC: &str = r#"
+plugins:
+  - { name: asks, module: { file: tests/testdata/probe.wasm }, config: grpc, upstreams: [grpc] }
+sites:
+  - name: all
+    hosts: ["*"]
+    plugins: [asks]
+    routes: [{ match: /*, action: { proxy: o1 }, cache: "off" }]
+upstreams:
+  - { name: o1, servers: ["@ORIGIN@"] }
+  - { name: grpc, servers: ["h2c://@GRPC@"] }
+"#;
+    run(async |origin, _| {
+        let service = h2_upstream(said).await;
+        let spec = SPEC.replace("@ORIGIN@", &origin.url()).replace("@GRPC@", &service.to_string());
+        let node = Node::with_threads(&spec, Clock::system(), 1).await.unwrap();
+        let mut peer = Peer::connect(node.addr()).await;
+        for path in ["/a", "/b"] {
+            let answer = async {
+                let mut received = within(origin.request()).await.unwrap();
+                let message = received.complete().await.unwrap();
+                received.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi").await;
+                message
+            };
+            let (message, (head, _)) = tokio::join!(answer, peer.text(path));
+            assert_eq!(head.status(), 200);
+            assert_eq!(message.fields.joined("x-grpc").as_deref(), Some("0 from the probe"));
+        }
+        node.stop().await;
+    });
+}
+
+#[test]
+fn plugins_see_the_trailers_of_a_request() {
+    const SPEC: &str = r#"
+plugins:
+  - { name: tells, module: { file: tests/testdata/probe.wasm }, config: "qtrailers" }
+  - { name: refuses, module: { file: tests/testdata/probe.wasm }, config: "trefuse" }
+sites:
+  - name: all
+    hosts: ["*"]
+    plugins: [refuses, tells]
+    routes: [{ match: /*, action: { proxy: o1 }, cache: "off" }]
+upstreams: [{ name: o1, servers: ["@ORIGIN@"] }]
+"#;
+    run(async |origin, _| {
+        let spec = SPEC.replace("@ORIGIN@", &origin.url());
+        let node = Node::with_threads(&spec, Clock::system(), 1).await.unwrap();
+        let peer = Peer::connect(node.addr()).await;
+        let ask = async |value: &'static str| {
+            let mut requests = peer.requests.clone().ready().await.unwrap();
+            let (response, mut send) = requests.send_request(post("/a"), false).unwrap();
+            send.send_data("one".into(), false).unwrap();
+            let mut trailers = HeaderMap::new();
+            trailers.insert("x-sum", value.parse().unwrap());
+            trailers.insert("authorization", "late".parse().unwrap());
+            send.send_trailers(trailers).unwrap();
+            within(response).await.unwrap()
+        };
+        let answer = async {
+            let mut received = within(origin.request()).await.unwrap();
+            let message = received.complete().await.unwrap();
+            received.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi").await;
+            message.text()
+        };
+        let (body, response) = tokio::join!(answer, ask("fine"));
+        assert_eq!(body, "one");
+        assert_eq!(response.headers()["x-trailers"], "x-sum=fine;x-seen=trailers");
+        // Whether the origin was asked by then or not, it never sees the end of the request.
+        let response = ask("an attack").await;
+        assert_eq!(
+            (response.status().as_u16(), &response.headers()["x-by"]),
+            (403, &"probe".parse().unwrap())
+        );
         node.stop().await;
     });
 }

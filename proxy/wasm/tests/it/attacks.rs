@@ -6,7 +6,10 @@ use std::{
     sync::{Arc, atomic::AtomicU64, atomic::Ordering},
 };
 
-use tidegate_wasm::{Chain, Clock, Host, HostConfig, Map, PluginConfig, Verdict};
+use tidegate_wasm::{
+    CallFuture, Chain, Clock, Dispatcher, Host, HostConfig, HttpAnswer, HttpCall, Map,
+    PluginConfig, Verdict,
+};
 
 use crate::{
     mutation::Dice,
@@ -279,7 +282,69 @@ fn links(dice: &mut Dice, n: usize) -> Visit {
     post(visit, &format!("{{\"url\": \"{url}\"}}"), "application/json")
 }
 
-const TRIALS: [Trial; 12] = [
+/// Who asks for what is protected: people with a token that counts, and those whose token is forged,
+/// has expired, is another's, or is not there.
+fn credentials(dice: &mut Dice, n: usize) -> Visit {
+    let mut visit = injections_free(dice);
+    let user = dice.throw(500);
+    let (expires, good) = (1_800_000_000 + 60 * 60 * 24, Verifier::mark(user, 1_800_086_400));
+    let token = match dice.throw(12) {
+        0 => format!("Bearer {user}.{expires}.{:08x}", good ^ (1 + dice.throw(1_000))),
+        1 => format!("Bearer {user}.1799999999.{:08x}", Verifier::mark(user, 1_799_999_999)),
+        2 => format!("Bearer {}.{expires}.{good:08x}", user + 1),
+        3 => ["", "Bearer", "Basic YWRtaW46YWRtaW4=", "Bearer null"][n % 4].to_owned(),
+        _ => {
+            visit.request =
+                visit.request.with("authorization", &format!("Bearer {user}.{expires}.{good:08x}"));
+            return visit;
+        }
+    };
+    if !token.is_empty() {
+        visit.request = visit.request.with("authorization", &token);
+    }
+    visit.client = format!("203.0.113.{}", 1 + dice.throw(250));
+    visit.attack = true;
+    visit
+}
+
+/// The service that `authz_callout` asks: knows tokens `user.expires.mark`.
+struct Verifier(Arc<AtomicU64>);
+
+impl Verifier {
+    /// What only the service can make of a user and a time; in a world of generated attacks, a hash.
+    fn mark(user: u64, expires: u64) -> u64 {
+        ((user * 2_654_435_761) ^ (expires * 40_503) ^ 0x5eed) & 0xffff_ffff
+    }
+
+    fn accepts(&self, token: &str) -> bool {
+        let Some(token) = token.strip_prefix("Bearer ") else { return false };
+        let mut parts = token.split('.');
+        let mut part = |radix| u64::from_str_radix(parts.next()?, radix).ok();
+        let (Some(user), Some(expires), Some(mark)) = (part(10), part(10), part(16)) else {
+            return false;
+        };
+        let now_s = self.0.load(Ordering::Relaxed) / 1_000_000_000;
+        expires > now_s && mark == Self::mark(user, expires)
+    }
+}
+
+impl Dispatcher for Verifier {
+    fn knows(&self, upstream: &str) -> bool {
+        upstream == "risk"
+    }
+
+    fn call(&self, call: HttpCall) -> CallFuture {
+        let token = String::from_utf8_lossy(call.field("authorization").unwrap_or_default());
+        let status = match (token.is_empty(), self.accepts(&token)) {
+            (true, _) => 401,
+            (false, true) => 204,
+            (false, false) => 403,
+        };
+        Box::pin(async move { Ok(HttpAnswer { status, ..HttpAnswer::default() }) })
+    }
+}
+
+const TRIALS: [Trial; 13] = [
     Trial {
         name: "anomaly_score",
         against: "injections by tools",
@@ -287,6 +352,14 @@ const TRIALS: [Trial; 12] = [
         traffic: oddities,
         precision_min: 0.95,
         recall_min: 0.6,
+    },
+    Trial {
+        name: "authz_callout",
+        against: "credentials forged, expired or absent",
+        config: r#"{"upstream": "risk", "remember_s": 60}"#,
+        traffic: credentials,
+        precision_min: 1.0,
+        recall_min: 1.0,
     },
     Trial {
         name: "bad_bot",
@@ -401,9 +474,13 @@ impl Score {
 
 fn run(trial: &Trial) -> Score {
     let clock = Arc::new(AtomicU64::new(1_800_000_000_000_000_000));
-    let host =
-        Host::new(HostConfig { clock: Clock::Frozen(clock.clone()), ..HostConfig::default() });
+    let host = Host::new(HostConfig {
+        clock: Clock::Frozen(clock.clone()),
+        dispatcher: Arc::new(Verifier(clock.clone())),
+        ..HostConfig::default()
+    });
     let host = host.unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut config = PluginConfig::new(trial.name, rule(trial.name));
     config.configuration = trial.config.into();
     let chain = Chain::new(vec![host.load(config).unwrap()]);
@@ -412,7 +489,7 @@ fn run(trial: &Trial) -> Score {
         let visit = (trial.traffic)(&mut dice, n);
         clock.fetch_add(visit.after_ms * 1_000_000, Ordering::Relaxed);
         let attack = visit.attack;
-        let stopped = is_stopped(&chain, visit);
+        let stopped = runtime.block_on(is_stopped(&chain, visit));
         score.attacks += u32::from(attack);
         score.stopped += u32::from(attack && stopped);
         score.harmed += u32::from(!attack && stopped);
@@ -420,11 +497,14 @@ fn run(trial: &Trial) -> Score {
     score
 }
 
-fn is_stopped(chain: &Chain, visit: Visit) -> bool {
+async fn is_stopped(chain: &Chain, visit: Visit) -> bool {
     let mut request = visit.request;
     request.client = Some(format!("{}:4711", visit.client));
     let mut context = chain.begin();
     let mut verdict = context.on_request_headers(&mut request, visit.body.is_none());
+    if verdict == Verdict::Pause {
+        verdict = context.resume(&mut request).await;
+    }
     if let (Some(body), Verdict::Continue | Verdict::Pause) = (&visit.body, &verdict) {
         request.bodies[0] = body.clone().into_bytes();
         verdict = context.on_request_body(&mut request, true);
