@@ -16,13 +16,20 @@ use siphasher::sip128::{Hasher128, SipHasher24};
 mod tests;
 
 /// Remembered signatures of one key; 16 bytes each.
-const SLOTS: usize = 1024;
+const SLOTS: usize = 4096;
+/// Slots in which one signature may stand, a cache line of them: with one each, a thousand tokens in turn would
+/// overwrite each other all the time.
+const WAYS: usize = 4;
 
 /// The signatures of one key that were found good.
 pub(crate) struct Seen {
     secret: Option<[u8; 16]>,
-    slots: Box<[[AtomicU64; 2]]>,
+    sets: Box<[Set]>,
 }
+
+#[derive(Default)]
+#[repr(align(64))]
+struct Set([[AtomicU64; 2]; WAYS]);
 
 /// The hash of a signature.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -33,8 +40,8 @@ impl Seen {
     pub(crate) fn new() -> Self {
         let mut secret = [0; 16];
         let secret = SystemRandom::new().fill(&mut secret).is_ok().then_some(secret);
-        let slots = (0..SLOTS).map(|_| [AtomicU64::new(0), AtomicU64::new(0)]).collect();
-        Self { secret, slots }
+        let sets = (0..SLOTS / WAYS).map(|_| Set::default()).collect();
+        Self { secret, sets }
     }
 
     /// Whether this was found good before; if not, whether it is good now.
@@ -46,12 +53,16 @@ impl Seen {
         verify: impl FnOnce() -> bool,
     ) -> bool {
         let Some(mark) = self.mark(method, message, signed) else { return verify() };
-        let [first, second] = &self.slots[mark.0 as usize % SLOTS];
-        if Mark(first.load(Relaxed), second.load(Relaxed)) == mark {
+        let Set(ways) = &self.sets[mark.0 as usize % self.sets.len()];
+        let held =
+            |[first, second]: &[AtomicU64; 2]| Mark(first.load(Relaxed), second.load(Relaxed));
+        if ways.iter().any(|way| held(way) == mark) {
             return true;
         }
         let good = verify();
         if good {
+            let free = ways.iter().find(|[_, second]| second.load(Relaxed) == 0);
+            let [first, second] = free.unwrap_or(&ways[(mark.1 >> 32) as usize % WAYS]);
             // Two threads may mix their halves: then the slot holds nothing that anybody can send.
             first.store(mark.0, Relaxed);
             second.store(mark.1, Relaxed);
