@@ -205,7 +205,8 @@ mod tests {
 
     impl Countries {
         fn read(text: &str) -> io::Result<Self> {
-            Ok(Self { file: None, ranges: ArcSwap::from_pointee(read_csv(text)?) })
+            let ranges = ArcSwap::from_pointee(read_csv(text)?);
+            Ok(Self { file: Some(PathBuf::new()), ranges })
         }
     }
 
