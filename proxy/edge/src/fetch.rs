@@ -325,7 +325,19 @@ async fn serve_stored<L: Lane>(
 ) -> (L, Ended) {
     let hit = compress::complete(hit).await;
     let (composed, phase) = (hit.compose(), hit.phase());
-    let (_admitted, dress) = dress(slow, hit.admitted, status);
+    send_composed(slow, hit.admitted, composed, status, phase, lane).await
+}
+
+/// Sends a response that is at hand as a whole.
+pub(crate) async fn send_composed<L: Lane>(
+    slow: &Slow<'_>,
+    admitted: Admitted<'_>,
+    composed: Composed,
+    status: &CacheStatus,
+    phase: Phase,
+    lane: L,
+) -> (L, Ended) {
+    let (_admitted, dress) = dress(slow, admitted, status);
     let mut dressed = Dressed::new(lane, dress, false);
     let Composed { head, framing, pieces } = composed;
     let sent = async {

@@ -26,7 +26,6 @@ pub(crate) use charged::Charged;
 pub(crate) use pushed::{Overlay, Pushed, TABLE};
 pub(crate) use shared::{Question, SharedCounts, keep};
 pub(crate) use tally::{Tallies, Tally};
-
 pub(crate) use watch::{TIGHT, Watched, Watcher, watch, work_as};
 
 use shared::Standing;
@@ -174,7 +173,7 @@ pub(crate) fn denied(
 /// What all limits together say.
 #[expect(clippy::large_enum_variant, reason = "a decision allocates nothing")]
 enum Decision<'o> {
-    Pass(SmallVec<[Applying<'o>; CHARGES_MAX]>, Permit),
+    Pass(Due<'o>, Permit),
     Deny(LimitIndex, Charge<'o>, Denied),
     Ask(Vec<Question>),
 }
@@ -182,7 +181,7 @@ enum Decision<'o> {
 /// Shared limits are asked first, what this node knows of them; then its own; then all are charged.
 fn decide<'o>(cx: Context<'_>, applying: &[Applying<'o>], granted: &[KeyHash]) -> Decision<'o> {
     let (table, now_us) = (&cx.node.limit_table, cx.now.mono_us);
-    let mut counted: SmallVec<[Applying<'o>; CHARGES_MAX]> = SmallVec::new();
+    let mut counted: Due<'o> = SmallVec::new();
     let mut takes: SmallVec<[_; 2]> = SmallVec::new();
     let mut questions = Vec::new();
     for (index, charge) in applying {

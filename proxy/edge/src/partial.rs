@@ -19,14 +19,15 @@ use tidegate_cache::{
 };
 use tidegate_http::{FieldList, Known, Method};
 use tidegate_store::{Arrival, Fill, FillHead, Flight, Object, Reader, Wanted};
-use tidegate_telemetry::{Counter, Phase, Reason};
-use tidegate_upstream::{Downstream, DownstreamGone, ResponseFraming};
+use tidegate_telemetry::{Counter, Phase};
+use tidegate_upstream::ResponseFraming;
 use tokio::sync::mpsc;
 
 use crate::{
     answer::Local,
     dressed::Dressed,
     fetch::{self as plain, Led, evaluation},
+    hit::Composed,
     lane::Lane,
     outbound::{self, Purpose},
     request::Admitted,
@@ -188,21 +189,13 @@ async fn send_stored<L: Lane>(
     head.fields.set("Age", (age_ms / 1000).to_string());
     let ttl_s = Some(fresh_for_ms.div_euclid(1000));
     let status = CacheStatus { hit: true, ttl_s, ..CacheStatus::default() };
-    let (_admitted, dress) = plain::dress(slow, admitted, &status);
-    let mut dressed = Dressed::new(lane, dress, false);
     let mut pieces = Vec::new();
     for (piece, object) in cover.pieces.iter().zip(&objects) {
         object.body().slice(piece.range, &mut pieces);
     }
-    let sent = async {
-        dressed.write_head(head, ResponseFraming::Length(cover.range.len())).await?;
-        for piece in pieces {
-            dressed.write_body(piece).await?;
-        }
-        dressed.finish(None).await
-    };
-    let reason = sent.await.err().map(|DownstreamGone| Reason::ClientGone);
-    plain::end(dressed, Phase::Hit, reason)
+    let framing = ResponseFraming::Length(cover.range.len());
+    let composed = Composed { head, framing, pieces };
+    plain::send_composed(slow, admitted, composed, &status, Phase::Hit, lane).await
 }
 
 // === what is fetched ===

@@ -171,14 +171,6 @@ impl<D: Downstream> Contender<D> {
 }
 
 impl<D: Downstream> Downstream for Contender<D> {
-    async fn read_body(&mut self) -> Result<Option<Bytes>, DownstreamGone> {
-        Ok(None)
-    }
-
-    fn body_done(&self) -> bool {
-        true
-    }
-
     async fn idle(&mut self) -> DownstreamGone {
         match &mut self.won {
             Some(downstream) => downstream.idle().await,

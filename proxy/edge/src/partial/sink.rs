@@ -128,18 +128,6 @@ fn only_without_vary(decision: Decision) -> Decision {
 }
 
 impl Downstream for PartSink {
-    async fn read_body(&mut self) -> Result<Option<Bytes>, DownstreamGone> {
-        Ok(None)
-    }
-
-    fn body_done(&self) -> bool {
-        true
-    }
-
-    async fn idle(&mut self) -> DownstreamGone {
-        std::future::pending().await
-    }
-
     async fn write_informational(&mut self, head: &ResponseHead) -> Result<(), DownstreamGone> {
         self.usual.write_informational(head).await
     }

@@ -75,7 +75,7 @@ fn the_gates_hold_and_the_table_in_docs_is_what_was_measured() {
         }
     }
     assert!(broken.is_empty(), "{broken:#?}");
-    recorded(&table);
+    crate::recorded("accuracy", &table);
 }
 
 /// What must hold, and does not.
@@ -112,8 +112,6 @@ fn gates(cell: &Cell, figures: &Figures) -> Vec<String> {
     broken
 }
 
-const BEGIN: &str = "<!-- accuracy: begin -->\n";
-const END: &str = "<!-- accuracy: end -->\n";
 const HEAD: &str = "| mode | nodes | limit | load | what | mean | worst second | later | while cut | denied in vain | calls/s | requests/s | fairness |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|\n";
 
 fn line(cell: &Cell, figures: &Figures) -> String {
@@ -150,17 +148,4 @@ fn line(cell: &Cell, figures: &Figures) -> String {
         "| {mode} | {} | {} | {} | {what} | {mean:+.1} % | {worst:+.1} % | {later:+.1} % | {during} | {false_deny:.2} % | {calls:.0} | {offered:.0} | {fairness:.2} |\n",
         cell.nodes, cell.limit, cell.load
     )
-}
-
-/// `TIDEGATE_BLESS=1 cargo test -p tidegate-limit --test it` writes the table anew.
-fn recorded(table: &str) {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/limits.md");
-    let page = std::fs::read_to_string(path).unwrap();
-    let (before, rest) = page.split_once(BEGIN).unwrap();
-    let (was, after) = rest.split_once(END).unwrap();
-    if std::env::var_os("TIDEGATE_BLESS").is_some() {
-        std::fs::write(path, format!("{before}{BEGIN}{table}{END}{after}")).unwrap();
-        return;
-    }
-    assert!(was == table, "the table in docs/limits.md is behind: TIDEGATE_BLESS=1 cargo test");
 }

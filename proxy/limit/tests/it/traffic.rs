@@ -190,8 +190,6 @@ fn play(story: Story, seed: u64) -> Result {
     result
 }
 
-const BEGIN: &str = "<!-- anomalies: begin -->\n";
-const END: &str = "<!-- anomalies: end -->\n";
 const HEAD: &str = "| traffic | attackers | found | recall | found in vain | precision | found after | tightened | the route |\n|---|---|---|---|---|---|---|---|---|\n";
 
 fn line(story: Story, what: &str) -> String {
@@ -232,18 +230,5 @@ fn attackers_are_found_and_nobody_else() {
         let _ = write!(table, "{}", line(story, what));
     }
     println!("{table}");
-    recorded(&table);
-}
-
-/// `TIDEGATE_BLESS=1 cargo test -p tidegate-limit --test it` writes the table anew.
-fn recorded(table: &str) {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/limits.md");
-    let page = std::fs::read_to_string(path).unwrap();
-    let (before, rest) = page.split_once(BEGIN).unwrap();
-    let (was, after) = rest.split_once(END).unwrap();
-    if std::env::var_os("TIDEGATE_BLESS").is_some() {
-        std::fs::write(path, format!("{before}{BEGIN}{table}{END}{after}")).unwrap();
-        return;
-    }
-    assert!(was == table, "the table in docs/limits.md is behind: TIDEGATE_BLESS=1 cargo test");
+    crate::recorded("anomalies", &table);
 }
